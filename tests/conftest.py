@@ -1,0 +1,83 @@
+"""The built site and a browser to look at it with."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from playwright.sync_api import sync_playwright
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "_ext"))
+
+import browser as look  # noqa: E402
+import repository  # noqa: E402
+
+import yaml  # noqa: E402
+
+
+# The same examples in every run, and no time limit: a slow machine is not a fault of the book.
+settings.register_profile("book", deadline=None, derandomize=True)
+settings.load_profile("book")
+
+
+def run_jupyter_book(folder: Path) -> subprocess.CompletedProcess:
+    """What `make book` runs in the folder of a book."""
+    command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--warningiserror", "--keep-going", "--nitpick"]
+    return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+@pytest.fixture(scope="session")
+def build() -> subprocess.CompletedProcess:
+    """What `make book` does with the files as they are now; with nothing changed this takes seconds."""
+    return run_jupyter_book(ROOT)
+
+
+@pytest.fixture(scope="session")
+def site(build) -> Path:
+    """The folder of the built site."""
+    if build.returncode:
+        pytest.fail("there is no site to test: see test_the_book_builds_without_a_warning", pytrace=False)
+    return ROOT / "_build" / "html"
+
+
+@pytest.fixture(scope="session")
+def book() -> repository.Repository:
+    """The repository that the site was built from."""
+    configured = yaml.safe_load((ROOT / "_config.yml").read_text("utf-8"))["repository"]
+    return repository.find(os.environ, repository.read_origin(ROOT), configured["url"], configured["branch"])
+
+
+@pytest.fixture(scope="session")
+def site_url(site, book):
+    """Where the site is served during the tests, below the same path as on its real host."""
+    with look.serve(site, book.base_path) as address:
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser():
+    with sync_playwright() as playwright:
+        browser = look.launch(playwright)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def windows(browser):
+    """A window of each size and theme, shared by the tests that only look."""
+    return {
+        (size, theme): browser.new_context(viewport=viewport, color_scheme=theme)
+        for size, viewport in look.SIZES.items()
+        for theme in ("light", "dark")
+    }
+
+
+@pytest.fixture
+def page(browser):
+    """A page in a desktop window of its own, for the tests that act."""
+    context = browser.new_context(viewport=look.SIZES["desktop"], permissions=["clipboard-read", "clipboard-write"])
+    yield context.new_page()
+    context.close()

@@ -1,0 +1,159 @@
+"""The gate, in the real build: on copies of the book with something broken."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, run_jupyter_book
+
+# One claim of each chapter, a mistake that a person could make in it, and what the gate must name.
+BREAKS = {
+    "vector-rules": ("check_gradient(quadratic, (x, A), (lambda x, A: x @ (A + A.T), None))",
+                     "check_gradient(quadratic, (x, A), (lambda x, A: x @ (A + A), None))", "gradient by x"),
+    "tensor-jacobian": ("(None, lambda v, A, x: torch.outer(v, x), None))",
+                        "(None, lambda v, A, x: torch.outer(torch.ones(len(v)), x), None))", "gradient by A"),
+    "kronecker-jacobians": ("(lambda w, x: torch.kron(torch.eye(m), x[None]), None))",
+                            "(lambda w, x: torch.kron(x[None], torch.eye(m)), None))", "Jacobian by w"),
+    "xw-backprop": ("(None, lambda X, W: X.T @ y_grad))", "(None, lambda X, W: X.T @ y_grad / len(X)))", "gradient by W"),
+    "rms-norm": ("lambda W, x, g, b: J_v * (W @ x) / rms(W @ x, eps),", "lambda W, x, g, b: J_v * (W @ x),",
+                 "gradient by g"),
+}
+
+
+def copy_book(folder: Path) -> Path:
+    """What a clone holds, and the Node packages of the typesetting."""
+    tracked = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
+                             capture_output=True, text=True, check=True).stdout.split("\0")
+    for name in filter(None, tracked):
+        if (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    node_modules = "_ext/typeset/node_modules"
+    os.symlink(ROOT / node_modules, folder / node_modules)
+    return folder
+
+
+def replace_once(file: Path, old: str, new: str) -> None:
+    text = file.read_text("utf-8")
+    assert text.count(old) == 1, f"{file.name} holds {text.count(old)} times: {old}"
+    file.write_text(text.replace(old, new), "utf-8")
+
+
+@pytest.fixture(scope="module")
+def broken(tmp_path_factory):
+    """A copy with one gradient broken in each of the five chapters, and its first two builds."""
+    book = copy_book(tmp_path_factory.mktemp("broken"))
+    for chapter, (right, wrong, _) in BREAKS.items():
+        replace_once(book / f"chapters/{chapter}.md", right, wrong)
+    return book, run_jupyter_book(book), run_jupyter_book(book)
+
+
+def test_every_chapter_has_a_gradient_that_this_test_breaks():
+    numbered = re.findall(r"file: chapters/(\S+)", (ROOT / "_toc.yml").read_text("utf-8"))
+    assert set(BREAKS) == set(numbered) - {"notation", "rules", "bibliography"}
+
+
+@pytest.mark.parametrize("run", [1, 2], ids=["first", "second"])
+@pytest.mark.parametrize("chapter", BREAKS)
+def test_a_broken_gradient_fails_the_build_naming_chapter_cell_quantity_entry_expected_and_got(broken, chapter, run):
+    result = broken[run]
+    assert result.returncode != 0
+    sentence = (rf"chapters/{chapter}\.md, code cell \d+ \(line \d+\): GradientMismatch: "
+                rf"The {re.escape(BREAKS[chapter][2])} .*expected .+, got .+")
+    assert re.search(sentence, result.stdout), result.stdout[-5000:]
+
+
+def test_the_line_named_is_where_the_broken_cell_begins(broken):
+    book, first, _ = broken
+    for chapter, (_, wrong, _) in BREAKS.items():
+        line = int(re.search(rf"chapters/{chapter}\.md, code cell \d+ \(line (\d+)\)", first.stdout)[1])
+        lines = (book / f"chapters/{chapter}.md").read_text("utf-8").splitlines()
+        cell = "\n".join(lines[line - 1:]).split("```")[0]
+        assert wrong in cell
+
+
+def test_a_build_says_which_chapter_it_executes(broken):
+    for chapter in BREAKS:
+        assert re.search(rf"chapters/{chapter}\.md: Executing notebook", broken[1].stdout)
+
+
+@pytest.fixture(scope="module")
+def mended(broken):
+    """The broken copy with its chapters put back."""
+    book = broken[0]
+    for chapter in BREAKS:
+        shutil.copy2(ROOT / f"chapters/{chapter}.md", book / f"chapters/{chapter}.md")
+    return book, run_jupyter_book(book)
+
+
+def test_putting_the_gradients_back_opens_the_gate(mended):
+    assert mended[1].returncode == 0, mended[1].stdout[-5000:]
+
+
+def test_a_build_with_nothing_changed_executes_nothing(mended):
+    again = run_jupyter_book(mended[0])
+    assert again.returncode == 0 and "Executing notebook" not in again.stdout
+
+
+@pytest.fixture(scope="module")
+def wrong_utils(mended):
+    """The mended copy with a mistake in utils alone: row-major vec walks down the columns."""
+    book = mended[0]
+    replace_once(book / "utils/layout.py", 'return order == "row"', 'return order != "row"')
+    return run_jupyter_book(book), run_jupyter_book(book)
+
+
+@pytest.mark.parametrize("run", [0, 1], ids=["first", "second"])
+def test_a_change_of_utils_alone_executes_the_chapters_again_and_fails(wrong_utils, run):
+    result = wrong_utils[run]
+    assert result.returncode != 0
+    assert re.search(r"chapters/kronecker-jacobians\.md, code cell \d+", result.stdout), result.stdout[-5000:]
+
+
+@pytest.fixture(scope="module")
+def small_book(tmp_path_factory):
+    """A copy with a page that each test writes."""
+    book = copy_book(tmp_path_factory.mktemp("small"))
+    for chapter in (book / "chapters").glob("*.md"):
+        chapter.unlink()
+    (book / "_toc.yml").write_text("format: jb-book\nroot: chapters/index\nchapters:\n- file: chapters/page\n", "utf-8")
+    write_page(book, "The root.", "index")
+    return book
+
+
+def write_page(book: Path, body: str, name: str = "page") -> None:
+    header = (ROOT / "chapters/notation.md").read_text("utf-8").split("\n---\n")[0]
+    (book / f"chapters/{name}.md").write_text(f"{header}\n---\n\n# A page\n\n{body}\n", "utf-8")
+
+
+@pytest.mark.parametrize(("body", "words"), [
+    ("```{code-cell} ipython3\n1 / 0\n```", "page.md, code cell 1 (line 18): ZeroDivisionError: division by zero"),
+    ("```{code-cell} ipython3\n:tags: [raises-exception]\n1 / 1\n```", "tagged raises-exception, but it did not raise"),
+    ("```{code-cell} ipython3\nimport warnings\nwarnings.warn('a point is a kink')\n```", "stderr was found"),
+    ("See {ref}`nowhere`.", "undefined label: 'nowhere'"),
+    ("See {eq}`no-such-equation`.", "no-such-equation"),
+    ("$$\n\\frac{1\n$$", "page.md:17: WARNING"),
+])
+def test_a_cell_that_raises_or_warns_and_any_warning_of_sphinx_fail_the_build_twice(small_book, body, words):
+    write_page(small_book, body)
+    for _ in range(2):
+        result = run_jupyter_book(small_book)
+        assert result.returncode != 0 and words in result.stdout, result.stdout[-3000:]
+    write_page(small_book, "All is well.")
+    assert run_jupyter_book(small_book).returncode == 0
+
+
+def test_a_build_that_was_killed_is_not_trusted_by_the_next(small_book):
+    write_page(small_book, "See {ref}`nowhere`.")
+    process = subprocess.Popen([Path(sys.executable).with_name("jupyter-book"), "build", "."], cwd=small_book, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with process:
+        for line in process.stdout:
+            if "preparing documents" in line:  # the page was read and stored; its warning will not come again by itself
+                process.kill()
+    result = run_jupyter_book(small_book)
+    assert result.returncode != 0 and "undefined label: 'nowhere'" in result.stdout

@@ -1,0 +1,256 @@
+"""The built site: every page in a phone's and a desktop's window, and every link, address and button on it."""
+
+import functools
+import json
+import re
+from xml.etree import ElementTree
+
+import browser as look
+import nbformat
+import pytest
+from conftest import ROOT
+from nbclient import NotebookClient
+from sphinx_external_toc.parsing import parse_toc_yaml
+
+CONTENTS = list(parse_toc_yaml(ROOT / "_toc.yml"))
+GENERATED = ["index", "search", "404"]
+NOTEBOOKS = [page for page in CONTENTS if (source := ROOT / f"{page}.md").exists() and "kernelspec:" in source.read_text()]
+WINDOWS = [(size, theme) for size in look.SIZES for theme in ("light", "dark")]
+
+every_page = pytest.mark.parametrize("name", CONTENTS + GENERATED)
+every_lasting_page = pytest.mark.parametrize("name", CONTENTS + ["search", "404"])  # the entry only leads on
+every_chapter = pytest.mark.parametrize("name", CONTENTS)
+every_notebook = pytest.mark.parametrize("name", NOTEBOOKS)
+every_window = pytest.mark.parametrize("window", WINDOWS, ids="-".join)
+
+
+@pytest.fixture(scope="session")
+def pages(site):
+    return look.read_pages(site)
+
+
+@pytest.fixture(scope="session")
+def visits(site_url, windows):
+    """Visit a page in a window; the tests that ask different things about it share one visit."""
+    return functools.cache(lambda name, window: look.visit(windows[window], f"{site_url}{name}.html"))
+
+
+def test_the_book_builds_without_a_warning(build):
+    if build.returncode:
+        pytest.fail(build.stdout[-8000:], pytrace=False)
+
+
+# --- in the browser, every page -----------------------------------------------------------------------------------------
+
+
+@every_lasting_page
+@every_window
+def test_nothing_on_a_page_complains(visits, name, window):
+    assert visits(name, window).console == []
+
+
+@every_lasting_page
+@every_window
+def test_every_request_of_a_page_is_answered_by_the_site_itself(visits, name, window):
+    assert visits(name, window).failed == []
+    assert visits(name, window).foreign == []
+
+
+@every_lasting_page
+@every_window
+def test_nothing_is_wider_than_the_window(visits, name, window):
+    assert visits(name, window).wide == []
+
+
+@every_lasting_page
+@every_window
+def test_every_image_shows(visits, name, window):
+    assert visits(name, window).images == []
+
+
+# --- in the browser, what readers do ------------------------------------------------------------------------------------
+
+
+def test_a_wrong_address_leads_to_a_page_that_helps(site_url, page):
+    seen = look.Visit()
+    seen.watch(page, site_url)
+    answer = page.goto(f"{site_url}some/where/else.html")
+    assert answer.status == 404
+    assert (seen.console, seen.failed, seen.foreign) == ([], [], [])
+    page.get_by_role("link", name="Start at the first page").click()
+    assert page.url == f"{site_url}chapters/index.html"
+
+
+def test_the_address_of_the_site_leads_to_the_first_page(site_url, page):
+    page.goto(site_url)
+    page.wait_for_url(f"{site_url}chapters/index.html")
+
+
+def test_the_search_finds_a_page_by_a_word_in_it(site_url, page, pages):
+    page.goto(f"{site_url}chapters/index.html")
+    page.get_by_role("button", name="Search").first.click()
+    field = page.locator("dialog[open] input[type=search]")
+    field.fill("gradient")
+    field.press("Enter")
+    results = page.locator("ul.search li a")
+    results.first.wait_for()
+    found = {link.split("?")[0].split("#")[0] for link in results.evaluate_all("links => links.map(link => link.href)")}
+    expected = {site_url + name for name, html in pages.items() if "gradient" in html.get_text().lower()}
+    assert found and found <= expected
+
+
+def test_the_button_on_a_cell_copies_its_code(site_url, page):
+    page.goto(f"{site_url}{NOTEBOOKS[0]}.html")
+    cell = page.locator("div.cell_input").locator("visible=true").first
+    cell.hover()
+    cell.locator("button.copybtn").click()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.strip() and copied.strip() == cell.locator("pre").inner_text().strip()
+
+
+def test_the_theme_switch_goes_round_and_is_remembered(site_url, page):
+    page.goto(f"{site_url}{CONTENTS[0]}.html")
+    shown = "[document.documentElement.dataset.mode, getComputedStyle(document.body).backgroundColor]"
+    looks = {}
+    for _ in range(3):
+        page.locator(".theme-switch-button").locator("visible=true").click()
+        mode, background = page.evaluate(shown)
+        looks[mode] = background
+    assert set(looks) == {"light", "dark", "auto"}
+    assert looks["light"] != looks["dark"]
+    while page.evaluate(shown)[0] != "dark":
+        page.locator(".theme-switch-button").locator("visible=true").click()
+    page.goto(f"{site_url}{CONTENTS[1]}.html")
+    assert page.evaluate(shown) == ["dark", looks["dark"]]
+
+
+def test_a_hidden_cell_opens(site_url, page, pages):
+    name = next((name for name, html in pages.items() if html.select("details.hide > summary")), None)
+    if name is None:
+        pytest.skip("no chapter hides a cell")
+    page.goto(site_url + name)
+    details = page.locator("details.hide").first
+    details.locator("summary").first.click()
+    assert details.locator("pre").first.is_visible()
+
+
+def test_paper_is_light_and_what_folds_is_open_while_a_page_is_printed(site_url, page, pages):
+    name = next((name for name, html in pages.items() if html.select("article details:not(.hide)")), f"{CONTENTS[0]}.html")
+    page.emulate_media(color_scheme="dark")
+    page.goto(site_url + name)
+    state = """[document.documentElement.dataset.theme,
+                document.querySelectorAll("article details:not([open], .hide)").length]"""
+    before = page.evaluate(state)
+    assert before[0] == "dark"
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(state) == ["light", 0]
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(state) == before
+
+
+@every_chapter
+def test_a_reference_to_an_equation_leads_to_the_number_it_shows(pages, name):
+    wrong = []
+    for link in pages[f"{name}.html"].select('a[href*="#equation-"]'):
+        if "headerlink" in link.get("class", []):
+            continue
+        target, _, fragment = link["href"].partition("#")
+        target = re.sub(r"^(?:\.\./)*", "", f"chapters/{target}" if target else f"{name}.html")
+        equation = pages[target].find(id=fragment)
+        number = equation and equation.select_one(".eqno")
+        if not number or not number.get_text().startswith(link.get_text().strip()):
+            wrong.append(f"{link.get_text()} → {link['href']}")
+    assert wrong == []
+
+
+# --- the files of the site ----------------------------------------------------------------------------------------------
+
+
+def test_these_tests_know_every_page(pages):
+    known = {f"{name}.html" for name in CONTENTS + GENERATED}
+    assert set(pages) == known, "a page that these tests do not visit, or one that 'make clean' would remove"
+
+
+def test_every_link_within_the_site_leads_somewhere(site, pages, book):
+    assert look.broken_links(site, pages, book.base_path) == []
+
+
+@every_page
+def test_every_id_is_unique_and_every_reference_to_one_is_answered(pages, name):
+    assert look.repeated_ids(pages[f"{name}.html"]) == []
+    assert look.missing_ids(pages[f"{name}.html"]) == []
+
+
+@every_page
+def test_every_picture_is_described_in_words(pages, name):
+    assert look.unnamed_pictures(pages[f"{name}.html"]) == []
+
+
+@pytest.mark.parametrize("name", CONTENTS + ["index"])
+def test_a_page_describes_itself_to_those_who_list_it(pages, book, name):
+    page = pages[f"{name}.html"]
+    assert look.missing_metadata(page) == []
+    target = CONTENTS[0] if name == "index" else name
+    assert page.find("link", rel="canonical")["href"] == f"{book.base_url}{target}.html"
+    assert page.find("meta", property="og:url")["content"] == f"{book.base_url}{target}.html"
+    description = page.find("meta", attrs={"name": "description"})["content"]
+    assert page.find("meta", property="og:description")["content"] == description
+
+
+def test_no_two_pages_have_the_same_title_or_description(pages):
+    for words in (lambda page: page.head.title.get_text(), lambda page: page.find("meta", {"name": "description"})["content"]):
+        said = [words(pages[f"{name}.html"]) for name in CONTENTS]
+        assert len(set(said)) == len(said)
+
+
+def test_the_picture_of_the_card_is_there(site, pages, book):
+    address = pages[f"{CONTENTS[0]}.html"].find("meta", property="og:image")["content"]
+    assert address.startswith(book.base_url)
+    assert (site / address.removeprefix(book.base_url)).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_sitemap_lists_every_page_of_the_contents(site, book):
+    urls = ElementTree.parse(site / "sitemap.xml").iter("{http://www.sitemaps.org/schemas/sitemap/0.9}loc")
+    assert sorted(url.text for url in urls) == sorted(f"{book.base_url}{name}.html" for name in CONTENTS)
+
+
+@every_chapter
+def test_the_edit_and_issue_buttons_lead_to_the_repository(pages, book, name):
+    links = {link["href"] for link in pages[f"{name}.html"].select(".article-header-buttons a")}
+    assert book.url in links
+    assert f"{book.url}/edit/{book.branch}/{name}.md" in links
+    assert any(link.startswith(f"{book.url}/issues/new?title=Issue%20on%20page%20%2F{name}.html") for link in links)
+
+
+@every_notebook
+def test_the_launch_button_opens_the_chapter_on_binder(pages, book, name):
+    links = [link["href"] for link in pages[f"{name}.html"].select(".dropdown-launch-buttons a")]
+    assert links == [f"https://mybinder.org/v2/gh/{book.owner}/{book.name}/{book.branch}?urlpath=lab/tree/{name}.md"]
+
+
+# --- the notebooks ------------------------------------------------------------------------------------------------------
+
+
+def test_there_is_a_notebook():
+    assert NOTEBOOKS
+
+
+@every_notebook
+def test_a_downloaded_notebook_runs_in_an_empty_folder(site, pages, book, name, tmp_path):
+    link = pages[f"{name}.html"].select_one("a.btn-download-notebook-button")["href"]
+    path = (site / f"{name}.html").parent.joinpath(link).resolve()
+    notebook = nbformat.read(path, as_version=4)
+    nbformat.validate(notebook)
+    assert book.pip_requirement in notebook.cells[0].source
+    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+
+
+@every_notebook
+def test_a_downloaded_notebook_tells_nothing_of_the_machine_that_built_it(site, name):
+    text = (site / "_sources" / f"{name}.ipynb").read_text("utf-8")
+    notebook = json.loads(text)
+    assert str(ROOT) not in text
+    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
+    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
+    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
+    assert not any(cell.get("outputs") for cell in notebook["cells"])

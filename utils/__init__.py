@@ -1,0 +1,17 @@
+"""The package that the chapters import: each idea has a module, and its public names stand here."""
+
+from utils.check import check_gradient, expect_mismatch, gradient_report
+from utils.layout import commutation_matrix, flatten_jacobian, unflatten_jacobian, unvec, vec
+from utils.report import GradientMismatch
+
+__all__ = [
+    "GradientMismatch",
+    "check_gradient",
+    "commutation_matrix",
+    "expect_mismatch",
+    "flatten_jacobian",
+    "gradient_report",
+    "unflatten_jacobian",
+    "unvec",
+    "vec",
+]

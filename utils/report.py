@@ -1,0 +1,79 @@
+"""What a check found, and how it shows itself: a line or a small table, in a notebook and in a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from html import escape
+from typing import Literal
+
+__all__ = ["ClaimReport", "GradientMismatch", "Report"]
+
+Verdict = Literal["right", "wrong", "not judged"]
+MARKS = {"right": "✓", "wrong": "✗", "not judged": "–"}
+
+
+class GradientMismatch(AssertionError):
+    """A claimed gradient is wrong. The message says where, what was expected and what came."""
+
+
+@dataclass(frozen=True)
+class ClaimReport:
+    """The verdict on one claim.
+
+    quantity : what is claimed, "gradient by W" or "Jacobian by W"
+    shape : of the claim as it should be
+    verdict : "right", "wrong" or "not judged"
+    finding : one sentence
+    worst_error : the largest difference between claim and reference, over the reference's largest entry
+    entry, expected, got : of the first wrong entry, where there is one
+    """
+
+    quantity: str
+    shape: tuple[int, ...]
+    verdict: Verdict
+    finding: str
+    worst_error: float | None = None
+    entry: tuple[int, ...] | None = None
+    expected: float | None = None
+    got: float | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """The verdicts on all claims of one check; ``ok`` where every one is right.
+
+    >>> Report((ClaimReport("gradient by x", (3,), "right", "agrees with autograd", 2e-16),), ())
+    ✓ gradient by x (3,): agrees with autograd
+    """
+
+    claims: tuple[ClaimReport, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        return all(claim.verdict == "right" for claim in self.claims)
+
+    def __repr__(self) -> str:
+        lines = [f"{MARKS[claim.verdict]} {claim.quantity} {claim.shape}: {claim.finding}" for claim in self.claims]
+        return "\n".join(lines + [f"  {note}" for note in self.notes])
+
+    def _repr_html_(self) -> str:
+        notes = "".join(f'<p class="mc-note">{escape(note)}</p>' for note in self.notes)
+        if len(self.claims) == 1:
+            return f'<div class="mc-report"><p>{_line(self.claims[0])}</p>{notes}</div>'
+        rows = "".join(
+            f'<tr class="mc-{claim.verdict.replace(" ", "-")}"><td>{_mark(claim)}</td>'
+            f"<th scope='row'>{escape(claim.quantity)}</th><td>{claim.shape}</td><td>{escape(claim.finding)}</td></tr>"
+            for claim in self.claims)
+        head = "<tr><th scope='col'>Verdict</th><th scope='col'>Claim</th><th scope='col'>Shape</th>" \
+               "<th scope='col'>Finding</th></tr>"
+        return f'<div class="mc-report"><table><thead>{head}</thead><tbody>{rows}</tbody></table>{notes}</div>'
+
+
+def _line(claim: ClaimReport) -> str:
+    return (f'<span class="mc-{claim.verdict.replace(" ", "-")}">{_mark(claim)} {escape(claim.quantity)}</span> '
+            f"{claim.shape}: {escape(claim.finding)}")
+
+
+def _mark(claim: ClaimReport) -> str:
+    return f'<span role="img" aria-label="{claim.verdict}">{MARKS[claim.verdict]}</span>'
