@@ -59,28 +59,40 @@ def _distrust_an_unfinished_build(app: Sphinx) -> None:
 def _judge(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None:
         return
-    failures = [failure for docname in sorted(app.env.found_docs) for failure in _failures(app, docname)]
+    failures = [f"{page}.md is not in _toc.yml: name it there, or remove the file." for page in _forgotten_pages(app)]
+    for docname in sorted(app.env.found_docs):
+        failures += _failures(app, docname)
     if failures:
         raise GateClosed("\n".join(["", *failures]))
     if not app._warncount:
         _marker(app).unlink()
 
 
+def _forgotten_pages(app: Sphinx) -> list[str]:
+    source = Path(app.srcdir)
+    pages = {path.relative_to(source).with_suffix("").as_posix() for path in (source / "chapters").rglob("*.md")}
+    return sorted(page for page in pages - app.env.found_docs if ".ipynb_checkpoints" not in page)
+
+
 def _failures(app: Sphinx, docname: str) -> list[str]:
-    """One sentence for each cell that raised, or that was to raise and did not."""
+    """One sentence for each cell that raised, was to raise and did not, or was not executed at all."""
     executed = Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
     if "kernelspec" not in app.env.metadata.get(docname, {}):
         return []
     failures = []
     text = Path(app.env.doc2path(docname)).read_text(encoding="utf-8")
     cells = [cell for cell in nbformat.read(executed, as_version=4).cells if cell.cell_type == "code"]
+    stopped = False  # nothing runs after the first cell that raises
     for number, cell in enumerate(cells, 1):
         line = text[:max(text.find(cell.source), 0)].count("\n") + 1
         where = f"{docname}.md, code cell {number} (line {line})"
         errors = [output for output in cell.outputs if output.output_type == "error"]
         if "raises-exception" in cell.metadata.get("tags", []):
-            if not errors:
+            if not errors and not stopped:
                 failures.append(f"{where}: this cell is tagged raises-exception, but it did not raise.")
-        else:
+        elif errors:
             failures += [f"{where}: {error.ename}: {error.evalue}" for error in errors]
+            stopped = True
+        elif cell.execution_count is None and not stopped:
+            failures.append(f"{where}: this cell was not executed: remove what keeps it from running.")
     return failures

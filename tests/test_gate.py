@@ -134,6 +134,7 @@ def write_page(book: Path, body: str, name: str = "page") -> None:
     ("```{code-cell} ipython3\n1 / 0\n```", "page.md, code cell 1 (line 18): ZeroDivisionError: division by zero"),
     ("```{code-cell} ipython3\n:tags: [raises-exception]\n1 / 1\n```", "tagged raises-exception, but it did not raise"),
     ("```{code-cell} ipython3\nimport warnings\nwarnings.warn('a point is a kink')\n```", "stderr was found"),
+    ("```{code-cell} ipython3\n:tags: [skip-execution]\n1 / 1\n```", "page.md, code cell 1 (line 19): this cell was not executed"),
     ("See {ref}`nowhere`.", "undefined label: 'nowhere'"),
     ("See {eq}`no-such-equation`.", "no-such-equation"),
     ("$$\n\\frac{1\n$$", "page.md:17: WARNING"),
@@ -145,6 +146,22 @@ def test_a_cell_that_raises_or_warns_and_any_warning_of_sphinx_fail_the_build_tw
         assert result.returncode != 0 and words in result.stdout, result.stdout[-3000:]
     write_page(small_book, "All is well.")
     assert run_jupyter_book(small_book).returncode == 0
+
+
+def test_a_page_that_is_not_executed_fails_the_build(small_book):
+    write_page(small_book, "```{code-cell} ipython3\n1 / 0\n```")
+    page = small_book / "chapters/page.md"
+    page.write_text(page.read_text("utf-8").replace("myst:\n", "mystnb:\n  execution_mode: \"off\"\nmyst:\n", 1), "utf-8")
+    result = run_jupyter_book(small_book)
+    assert result.returncode != 0 and "code cell 1 (line 20): this cell was not executed" in result.stdout
+
+
+def test_a_page_that_nobody_named_in_the_contents_fails_the_build(small_book):
+    write_page(small_book, "All is well.")
+    write_page(small_book, "Forgotten.", "forgotten")
+    result = run_jupyter_book(small_book)
+    (small_book / "chapters/forgotten.md").unlink()
+    assert result.returncode != 0 and "chapters/forgotten.md is not in _toc.yml" in result.stdout
 
 
 def test_a_build_that_was_killed_is_not_trusted_by_the_next(small_book):
