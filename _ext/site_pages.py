@@ -124,10 +124,13 @@ def complete_page(app, pagename, templatename, context, doctree) -> None:
     body = context.get("body", "")
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")  # its text says more
     body = re.sub(r' id="(exercise|solution)-content"', "", body)  # the same on every exercise of a page
+    body = re.sub(r"(Solution to)(<a [^>]*>) ", r"\1 \2", body)  # the space is no part of the link
+    body = keep_punctuation(body)
     context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')  # its parent is a list
     if context.get("title") == context["docstitle"]:
         context["docstitle"] = ""  # the first page is named like the book, which the tab need not say twice
     if pagename == "search":
+        app.add_js_file("search.js", loading_method="defer")
         context["metatags"] = context.get("metatags", "") + _meta("name", "description", SEARCH_DESCRIPTION)
     if pagename == app.config.notfound_pagename:
         start, search = (context["pathto"](page) for page in (app.config.root_doc, "search"))
@@ -139,6 +142,34 @@ def complete_page(app, pagename, templatename, context, doctree) -> None:
             f'<p><a href="{start}">Start at the first page</a>, <a href="{search}">search the book</a>, '
             "or choose a chapter from the contents.</p>"
         )
+
+
+FORMULA = '<span class="math notranslate nohighlight">'
+
+
+def keep_punctuation(body: str) -> str:
+    """Keep a formula together with the bracket before it and the punctuation behind it.
+
+    Browsers break lines at a typeset formula as at a picture, so that a full stop can begin a line.
+
+    >>> keep_punctuation(f'<p>of (see {FORMULA}x</span>), of {FORMULA}y</span>.</p>').replace(FORMULA, "<m>")
+    '<p>of (see <span class="mc-together"><m>x</span>),</span> of <span class="mc-together"><m>y</span>.</span></p>'
+    """
+    pieces, end = [], 0
+    for start in (match.start() for match in re.finditer(re.escape(FORMULA), body)):
+        depth = 0
+        for tag in re.compile(r"<(/?)span\b[^>]*>").finditer(body, start):
+            depth += -1 if tag[1] else 1
+            if not depth:
+                break
+        before = "(" if body[end:start].endswith("(") else ""
+        after = re.compile(r"[.,;:?!)\]’”]*").match(body, tag.end())[0]
+        formula = body[start : tag.end()]
+        if before or after:
+            formula = f'<span class="mc-together">{before}{formula}{after}</span>'
+        pieces += [body[end : start - len(before)], formula]
+        end = tag.end() + len(after)
+    return "".join([*pieces, body[end:]])
 
 
 # --- files beside the pages -------------------------------------------------------------------------------------------
@@ -214,6 +245,13 @@ def write_entry(app) -> None:
     )
 
 
+def remove_left_pages(app) -> None:
+    """Remove the pages of chapters that have left the book since an earlier build."""
+    for page in Path(app.outdir, "chapters").rglob("*.html"):
+        if page.relative_to(app.outdir).with_suffix("").as_posix() not in app.env.found_docs:
+            page.unlink()
+
+
 def _meta(kind: str, name: str, content: str) -> str:
     return f'<meta {kind}="{name}" content="{escape(content)}">\n'
 
@@ -227,7 +265,7 @@ def configure(app, config) -> None:
     config.ogp_image = CARD
     config.ogp_image_alt = f"{config.html_title}: a matrix bracket around a tick"
     config.ogp_custom_meta_tags = [_meta("name", "twitter:card", "summary_large_image")]
-    shapers = sorted([*HERE.glob("*.py"), *HERE.glob("static/*")])
+    shapers = sorted(path for path in HERE.rglob("*.*") if path.is_file() and not {"node_modules", "__pycache__"} & {*path.parts})
     config.book_shape = hashlib.sha256(b"".join(path.read_bytes() for path in shapers)).hexdigest()
 
 
@@ -236,13 +274,16 @@ def finish(app, error) -> None:
     if error is None and app.builder.format == "html":
         write_sitemap(app)
         write_entry(app)
+        remove_left_pages(app)
 
 
 def setup(app):
-    # Sphinx copies changed static files only when some page is due; this value makes every page due.
-    app.add_config_value("book_shape", "", "html")
+    # Sphinx knows nothing of changed extensions, and copies changed static files only when some page is due; a new
+    # value makes every page due. What its cells gave stays in the cache.
+    app.add_config_value("book_shape", "", "env")
     # Jupyter Book sets it whether or not the extension that knows it is loaded.
     app.add_config_value("comments_config", {}, "")
+    app.add_js_file("toggles.js", loading_method="defer")
     app.connect("config-inited", configure, priority=600)
     app.connect("builder-inited", write_style_and_card)
     app.connect("doctree-read", collect_description)

@@ -97,6 +97,55 @@ def test_a_scalar_input_is_right():
     assert report.ok and "autograd and" in str(report)
 
 
+def test_selections_such_as_a_maximum_raise_no_false_alarm():
+    x = draw(5, seed=3)
+    largest = (x == x.max()).double()
+    assert check_gradient(lambda x: x.max(), (x,), (largest,)).ok
+    assert not gradient_report(lambda x: x.max(), (x,), (torch.ones_like(x),)).ok
+    assert not gradient_report(lambda x: (x * (x == x.max())).sum(), (x,), (60 * largest,)).ok
+    softmax = lambda x: (x - x.max()).exp() / (x - x.max()).exp().sum()
+    p = softmax(x)
+    assert check_gradient(softmax, (x,), (torch.diag(p) - torch.outer(p, p),)).ok
+    assert not gradient_report(softmax, (x,), (torch.diag(p),)).ok  # without the projection
+
+
+@pytest.mark.parametrize("offset", [1e-4, 1e-9])
+def test_a_kink_nearby_raises_no_false_alarm(offset):
+    x = torch.tensor([1 + offset, 3.0, -2.0], dtype=torch.float64)
+    absolute = lambda x: (x - 1).abs().sum()
+    assert gradient_report(absolute, (x,), ((x - 1).sign(),)).claims[0].verdict == "right"
+    badly_scaled = torch.tensor([1e8, 1e-8], dtype=torch.float64)
+    assert check_gradient(lambda x: x.relu().sum(), (badly_scaled,), (torch.ones(2, dtype=torch.float64),)).ok
+
+
+@pytest.mark.parametrize("shift", [0.0, 1e6, 1e8])
+def test_large_offsets_raise_no_false_alarm(shift):
+    x = draw(4, seed=2) + shift
+    p = torch.softmax(x, 0)
+    report = check_gradient(lambda x: torch.softmax(x, 0), (x,), (torch.diag(p) - torch.outer(p, p),))
+    assert report.ok and "autograd and" in str(report)
+
+
+def test_a_saturated_cross_entropy_raises_no_false_alarm():
+    z, target = torch.tensor([1.0, 2.0, 40.0], dtype=torch.float64), torch.tensor(2)
+    claim = torch.softmax(z, 0) - torch.tensor([0.0, 0.0, 1.0], dtype=torch.float64)
+    assert gradient_report(lambda z: torch.nn.functional.cross_entropy(z, target), (z,), (claim,)).ok
+
+
+def test_a_function_may_change_its_arguments_in_place_and_take_gradients_inside():
+    x = draw(3, seed=2)
+
+    def in_place(x):
+        x *= 2
+        return x.square().sum()
+    assert check_gradient(in_place, (x,), (8 * x,)).ok
+
+    def slope_of_a_cube(x):
+        x = x if x.requires_grad else x.requires_grad_()
+        return torch.autograd.grad((x ** 3).sum(), x, create_graph=True)[0].sum()
+    assert check_gradient(slope_of_a_cube, (x,), (6 * x,)).ok
+
+
 def test_float32_inputs_and_claims_are_right_and_the_cast_is_said():
     A, x = draw(4, 4, seed=1).float(), draw(4, seed=2).float()
     report = check_gradient(lambda x: x @ A.to(x.dtype) @ x, (x,), (x @ (A + A.T),))
@@ -129,7 +178,7 @@ def test_redrawn_inputs_of_a_logarithm_stay_in_its_domain():
 # Wrong claims
 
 WRONG = {
-    "transposed": lambda W, x, g, b, up: rms_norm_gradients(W, x, g, b, up)[0] * -1,
+    "sign": lambda W, x, g, b, up: rms_norm_gradients(W, x, g, b, up)[0] * -1,
     "no gain": lambda W, x, g, b, up: rms_norm_gradients(W, x, torch.ones_like(g), b, up)[0],
     "no ε": lambda W, x, g, b, up: rms_norm_gradients(W, x, g, b, up, eps=0)[0],
     "no projection": lambda W, x, g, b, up: torch.outer(g * up / ((W @ x).square().mean() + 1e-5).sqrt(), x),
@@ -165,6 +214,19 @@ def test_the_other_vec_order_is_caught():
     column = flatten_jacobian(torch.func.jacrev(lambda W: W @ x)(W), "column").reshape(2, 2, 3)
     assert gradient_report(lambda W: W @ x, (W,), (jacobian(W),)).ok
     assert not gradient_report(lambda W: W @ x, (W,), (column,)).ok
+
+
+def test_positive_inputs_do_not_hide_what_happens_to_negative_ones():
+    x = draw(4, seed=2).abs()
+    assert gradient_report(lambda x: x.relu().sum(), (x,), (torch.ones_like(x),)).ok  # the numbers are right here
+    assert not gradient_report(lambda x: x.relu().sum(), (x,), (torch.ones_like,)).ok
+
+
+def test_a_claim_too_coarse_to_be_judged_is_refused():
+    x = draw(3, seed=1)
+    for dtype in (torch.float16, torch.bfloat16):
+        with pytest.raises(TypeError, match="too coarse to be judged"):
+            check_gradient(lambda x: x.square().sum(), (x,), ((4 * x).to(dtype),))
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-100])
@@ -271,6 +333,12 @@ ones3 = torch.ones(3, dtype=torch.float64)
     (total, (torch.zeros(0),), (ones3,), "Input x is an empty tensor of shape (0,)"),
     (total, (x3 / 0,), (ones3,), "Input x has inf at entry [0]"),
     (total, (x3,), (torch.ones(3, dtype=torch.int64),), "The claim for x must be a floating-point tensor"),
+    (3, (x3,), (ones3,), "fn must be a function, but it is of type int"),
+    (lambda x, y: x, (x3,), (ones3,), "fn cannot be called with 1 inputs"),
+    (total, (x3.to_sparse(),), (ones3,), "must be a dense tensor"),
+    (total, (x3.to(torch.complex128),), (ones3,), "only real inputs can be checked"),
+    (total, (x3,), (lambda x: x @ torch.ones(2, 2),), "The claim for x raised RuntimeError on float64 copies"),
+    (total, (x3,), (torch.rand_like,), "The claim for x gave two different results"),
     (total, (x3,), ([1.0, 1.0, 1.0],), "must be a tensor or a function that returns one, but it is of type list"),
     (lambda x: x.detach().sum(), (x3,), (ones3,), "no gradient path from x"),
     (lambda x: torch.ones(2), (x3,), (torch.ones(2, 3),), "no gradient path from x"),
@@ -316,8 +384,6 @@ def test_a_report_shows_a_line_for_one_claim_and_a_table_for_several():
 
 
 def test_what_a_report_shows_of_data_is_escaped():
-    def fn(**_):  # names come from outside
-        return None
     from utils.report import ClaimReport, Report
     html = Report((ClaimReport("gradient by <b>", (1,), "wrong", "<script>"),))._repr_html_()
     assert "<script>" not in html and "<b>" not in html

@@ -25,13 +25,9 @@ BREAKS = {
 
 
 def copy_book(folder: Path) -> Path:
-    """What a clone holds, and the Node packages of the typesetting."""
-    tracked = subprocess.run(["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"], cwd=ROOT,
-                             capture_output=True, text=True, check=True).stdout.split("\0")
-    for name in filter(None, tracked):
-        if (ROOT / name).exists():
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, folder / name)
+    """The book without what was built or installed, and a link to the Node packages of the typesetting."""
+    made = shutil.ignore_patterns(".git", ".venv", "_build", "node_modules", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
+    shutil.copytree(ROOT, folder, ignore=made, dirs_exist_ok=True)
     node_modules = "_ext/typeset/node_modules"
     os.symlink(ROOT / node_modules, folder / node_modules)
     return folder
@@ -132,7 +128,7 @@ def write_page(book: Path, body: str, name: str = "page") -> None:
 
 @pytest.mark.parametrize(("body", "words"), [
     ("```{code-cell} ipython3\n1 / 0\n```", "page.md, code cell 1 (line 18): ZeroDivisionError: division by zero"),
-    ("```{code-cell} ipython3\n:tags: [raises-exception]\n1 / 1\n```", "tagged raises-exception, but it did not raise"),
+    ("```{code-cell} ipython3\n:tags: [raises-exception]\n1 / 0\n```", "page.md, code cell 1 (line 19): the tag raises-exception"),
     ("```{code-cell} ipython3\nimport warnings\nwarnings.warn('a point is a kink')\n```", "stderr was found"),
     ("```{code-cell} ipython3\n:tags: [skip-execution]\n1 / 1\n```", "page.md, code cell 1 (line 19): this cell was not executed"),
     ("See {ref}`nowhere`.", "undefined label: 'nowhere'"),
@@ -146,6 +142,23 @@ def test_a_cell_that_raises_or_warns_and_any_warning_of_sphinx_fail_the_build_tw
         assert result.returncode != 0 and words in result.stdout, result.stdout[-3000:]
     write_page(small_book, "All is well.")
     assert run_jupyter_book(small_book).returncode == 0
+
+
+def test_a_change_of_words_alone_executes_nothing_and_leaves_the_gate_open(small_book):
+    cells = "```{code-cell} ipython3\n1 + 1\n```\n"
+    write_page(small_book, f"{cells}Some words.")
+    assert run_jupyter_book(small_book).returncode == 0
+    write_page(small_book, f"{cells}Other words.")
+    result = run_jupyter_book(small_book)
+    assert result.returncode == 0 and "Executing notebook" not in result.stdout, result.stdout[-3000:]
+
+
+def test_a_change_of_the_bibliography_reaches_the_pages_that_cite_it(small_book):
+    write_page(small_book, "See {cite:t}`goldberg1991`.\n\n```{bibliography}\n```")
+    assert run_jupyter_book(small_book).returncode == 0
+    replace_once(small_book / "chapters/references.bib", "author  = {Goldberg, David}", "author  = {Silverhill, David}")
+    assert run_jupyter_book(small_book).returncode == 0
+    assert "Silverhill [" in (small_book / "_build/html/chapters/page.html").read_text("utf-8")
 
 
 def test_a_page_that_is_not_executed_fails_the_build(small_book):

@@ -99,6 +99,53 @@ def test_the_search_finds_a_page_by_a_word_in_it(site_url, page, pages):
     assert found and found <= expected
 
 
+def test_a_result_of_the_search_quotes_formulas_once_and_without_tex(site_url, page):
+    page.goto(f"{site_url}search.html?q=notation")
+    page.locator("ul.search li p.context").first.wait_for()
+    page.wait_for_load_state("networkidle")
+    quoted = page.locator("ul.search li p.context").all_inner_texts()
+    assert quoted and not [text for text in quoted if "\\" in text]
+
+
+def test_the_button_of_a_solution_is_named_after_it(site_url, page, pages):
+    name = next((name for name, html in pages.items() if html.select(".solution.dropdown")), None)
+    if name is None:
+        pytest.skip("no chapter has a solution")
+    page.goto(site_url + name)
+    solution = page.locator(".solution.dropdown").first
+    title = solution.locator(".admonition-title").inner_text().strip()
+    button = solution.get_by_role("button", name=title)
+    assert button.get_attribute("aria-expanded") == "false"
+    button.press("Enter")
+    assert button.get_attribute("aria-expanded") == "true"
+    assert solution.locator("section, p:not(.admonition-title)").first.is_visible()
+
+
+@every_chapter
+def test_a_formula_and_the_comma_behind_it_stay_on_one_line(pages, name):
+    formulas = pages[f"{name}.html"].select("article span.math:not(.mc-together > *)")
+    assert [formula.parent.get_text()[:120] for formula in formulas if str(formula.next_sibling)[0] in ".,;:?!)"] == []
+
+
+def test_every_stop_of_the_tab_key_is_seen(site_url, page, pages):
+    name = next((name for name, html in pages.items() if html.select(".solution.dropdown")), f"{CONTENTS[0]}.html")
+    page.goto(site_url + name)
+    page.add_style_tag(content="* { transition: none !important }")
+    state = """() => {
+      const e = document.activeElement, style = getComputedStyle(e);
+      const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none';
+      return [e.tagName, e.getAttribute('aria-label') || e.className || e.textContent.trim().slice(0, 40), ring && style.opacity === '1'];
+    }"""
+    stops = []
+    while len(stops) < 500:
+        page.keyboard.press("Tab")
+        stops.append(page.evaluate(state))
+        if stops[-1][0] == "BODY":
+            break
+    assert len(stops) > 20
+    assert [stop for stop in stops[:-1] if not stop[2]] == []
+
+
 def test_the_button_on_a_cell_copies_its_code(site_url, page):
     page.goto(f"{site_url}{NOTEBOOKS[0]}.html")
     cell = page.locator("div.cell_input").locator("visible=true").first

@@ -28,7 +28,7 @@ Claim = Tensor | Function | None
 REDRAWS = 3        # further inputs on which a claim given as a function is tried
 DIRECTIONS = 2     # random directions of difference quotients for each input
 STRICT = 256       # units of roundoff that two ways to compute one number may differ by
-NOISE = 64         # multiples of the measured noise that are still noise
+NOISE = 16         # multiples of the measured noise that are still noise
 
 
 def check_gradient(fn: Function, inputs: Sequence[Tensor], claims: Sequence[Claim], *, seed: int = 0) -> Report:
@@ -92,7 +92,7 @@ def gradient_report(fn: Function, inputs: Sequence[Tensor], claims: Sequence[Cla
     ✗ gradient by x (2,): The gradient by x is wrong: at x[0], expected 1, got 0.5 (2 of 2 entries differ).
     """
     names = _names(fn, inputs)
-    _require_inputs(inputs, claims, names)
+    _require_inputs(fn, inputs, claims, names)
     point = tuple(value.detach().to(torch.float64).clone() for value in inputs)
     notes = []
     cast = any(value.dtype != torch.float64 for value in inputs)
@@ -110,18 +110,18 @@ def gradient_report(fn: Function, inputs: Sequence[Tensor], claims: Sequence[Cla
         reports = {i: here.judge(i, claim) for i, claim in enumerate(claims) if claim is not None}
         by_function = [i for i, claim in enumerate(claims) if callable(claim)]
         tried = 0
-        for _ in range(REDRAWS if by_function else 0):
+        # The last redraw drops the signs as well: inputs that are all positive hide a relu. It does not count as lost.
+        for signed in ([False] * REDRAWS + [True]) if by_function else ():
             try:
-                elsewhere = _Point(fn, _redraw(point, generator), names, generator)
+                elsewhere = _Point(fn, _redraw(point, generator, signed), names, generator)
             except Exception:  # fn may not be defined everywhere; what it raises there is its own affair
                 continue
-            tried += 1
+            tried += not signed
             for i in by_function:
                 if reports[i].verdict != "wrong":
                     reports[i] = _combine(reports[i], elsewhere.judge(i, claims[i], "on redrawn inputs"))
         if by_function and tried < REDRAWS:
             notes.append(f"{REDRAWS - tried} of {REDRAWS} redrawn inputs lay outside the function's domain.")
-        notes += here.notes
     return Report(tuple(reports[i] for i in sorted(reports)), tuple(notes))
 
 
@@ -152,9 +152,8 @@ class _Point:
 
     def __init__(self, fn: Function, point: tuple[Tensor, ...], names: list[str], generator: torch.Generator):
         self.fn, self.point, self.names, self.generator = fn, point, names, generator
-        self.notes: list[str] = []
         self.output = self._value(point)
-        if not torch.equal(self.output, self._value(point)):
+        if not all(torch.equal(self.output, self._value(point)) for _ in range(3)):
             raise ValueError("fn gave two different results for the same inputs: make it deterministic (fix the random "
                              "numbers outside of it) before checking its gradient.")
 
@@ -164,45 +163,71 @@ class _Point:
         quantity, name = f"{kind} by {self.names[i]}", self.names[i]
         shape = tuple(self.output.shape) + tuple(self.point[i].shape)
         got = self._claimed(i, claim)
+        if callable(claim) and not torch.equal(got.nan_to_num(), self._claimed(i, claim).nan_to_num()):
+            raise ValueError(f"The claim for {name} gave two different results for the same inputs: make it deterministic.")
         if tuple(got.shape) != shape:
             why = f"the shape of {name}" if kind == "gradient" else f"the output's axes, then those of {name}"
             return ClaimReport(quantity, shape, "wrong", f"The {quantity} has the wrong shape: expected {shape}, {why}, "
                                f"got {tuple(got.shape)}.")
-        reference, tolerance = self._jacobian(i, self.point), None
-        witness = "autograd and difference quotients"
-        slopes = self._slopes(i, reference)
-        if any(slope.kink.any() for slope, _ in slopes):
+        autograd = self._jacobian(i, self.point)
+        if not autograd.isfinite().all():
+            raise ValueError(f"Autograd's derivative by {name} is {_first_bad(autograd)}: the function has no derivative at "
+                             "this point; choose another one.")
+        slopes = self._slopes(i, autograd)
+        # The first direction sees every kink; the second may step over one that is merely near a small entry.
+        if slopes and slopes[0][0].kink.any():
             return ClaimReport(quantity, shape, "not judged", f"the function has a kink here, along {name}: its slopes to "
                                "the two sides differ; check at a point away from it.")
-        if any(slope.contradicts(expected) for slope, expected in slopes):
-            reference, tolerance = self._difference_jacobian(i, reference)
-            witness = "difference quotients (autograd contradicts them, and they decide)"
-        return self._compare(i, got, reference, tolerance, quantity, witness, where)
+        reference, tolerance = autograd, torch.zeros_like(autograd)
+        if not all(slope.agrees(expected).all() for slope, expected in slopes):
+            # Entry by entry, each on its own scale, before autograd is overruled.
+            quotients, errors, agrees = self._difference_jacobian(i, autograd)
+            reference, tolerance = torch.where(agrees, autograd, quotients), torch.where(agrees, 0.0, errors)
+        witness = "autograd and difference quotients" if reference is autograd or torch.equal(reference, autograd) else (
+            "difference quotients (autograd contradicts them, and they decide)")
 
-    def _compare(self, i, got, reference, tolerance, quantity, witness, where) -> ClaimReport:
-        roundoff = max(unit_roundoff, torch.finfo(got.dtype).eps)
         difference = (got.to(torch.float64) - reference).abs()
-        # Below the smallest normal number, 2e-308, float64 loses digits: nothing there is a mistake.
-        allowed = STRICT * (roundoff * reference.abs() + smallest_normal) + (0 if tolerance is None else tolerance)
-        if tolerance is None and not (difference <= allowed).all():
-            allowed = allowed + NOISE * roundoff / unit_roundoff * rounding_noise(
-                lambda: self._jacobian(i, self.point), reference, self.generator)
+        allowed = tolerance + self._allowed(i, got, autograd, difference - tolerance, claim)
         wrong = ~(difference <= allowed)  # written so that NaN is wrong
-        largest = reference.abs().max().item()
-        worst = difference.max().item() / largest if largest else difference.max().item()
-        shape = tuple(reference.shape)
-        if not wrong.any():
-            # A right claim that differs this much is rounding dust around a zero: no relative error says anything.
-            error = f"worst error {worst:.0e}".replace("0e+00", "0") if worst < 1e-3 else f"zero up to rounding ({largest:.0e})"
-            return ClaimReport(quantity, shape, "right", f"agrees with {witness}, {error}", worst)
-        entry = tuple(wrong.nonzero()[0].tolist())
-        expected, came = reference[entry].item(), got[entry].item()
-        count = f"{int(wrong.sum())} of {wrong.numel()} entries differ"
-        finding = (f"The {quantity} is wrong{' ' + where if where else ''}: at {self._entry(entry, i)}, expected "
-                   f"{_number(expected, came)}, got {_number(came, expected)} ({count}).")
-        if "decide" in witness:
-            finding += " Autograd contradicts the difference quotients here; they decide."
-        return ClaimReport(quantity, shape, "wrong", finding, worst, entry, expected, came)
+        largest, furthest = reference.abs().max().item(), difference.max().item()
+        worst = furthest / largest if largest else furthest
+        if wrong.any():
+            entry = tuple(wrong.nonzero()[0].tolist())
+            expected, came = reference[entry].item(), got[entry].item()
+            finding = (f"The {quantity} is wrong{' ' + where if where else ''}: at {self._entry(entry, i)}, expected "
+                       f"{_number(expected, came)}, got {_number(came, expected)} "
+                       f"({int(wrong.sum())} of {wrong.numel()} entries differ).")
+            if "decide" in witness:
+                finding += " Autograd contradicts the difference quotients here; they decide."
+            return ClaimReport(quantity, shape, "wrong", finding, worst, entry, expected, came)
+        if worst < 1e-3:
+            error = f"worst error {worst:.0e}".replace("0e+00", "0")
+        elif largest <= allowed.max():
+            error = f"zero up to rounding ({largest:.0e})"
+        else:
+            return ClaimReport(quantity, shape, "not judged", "the function magnifies rounding so much here that its "
+                               f"derivative by {name} has no digit left to compare; choose another point.")
+        return ClaimReport(quantity, shape, "right", f"agrees with {witness}, {error}", worst)
+
+    def _allowed(self, i: int, got: Tensor, autograd: Tensor, difference: Tensor, claim: Claim) -> Tensor:
+        """What rounding explains, entry by entry: a few units in the last place, or the noise, where that is not enough."""
+        precision = torch.finfo(got.dtype)
+        roundoff = max(unit_roundoff, precision.eps)
+        # Below its smallest normal number a format loses digits: nothing there is a mistake.
+        underflow = max(smallest_normal, precision.smallest_normal * precision.eps)
+        allowed = STRICT * (roundoff * autograd.abs() + underflow)
+        exceeds = ~(difference <= allowed)
+        if not exceeds.any():
+            return allowed
+        rows = exceeds.reshape(self.output.numel(), -1).any(1)  # the noise of the other rows is not needed
+        in_rows = rows.reshape(self.output.shape + (1,) * self.point[i].ndim)
+        noise = rounding_noise(lambda: self._jacobian(i, self.point, rows), torch.where(in_rows, autograd, 0.0),
+                               self.generator)
+        allowed = allowed + NOISE * roundoff / unit_roundoff * noise
+        if callable(claim):  # the claim's own formula may cancel too
+            allowed = allowed + NOISE * rounding_noise(lambda: self._claimed(i, claim).to(torch.float64),
+                                                       got.to(torch.float64), self.generator)
+        return allowed
 
     def _entry(self, entry: tuple[int, ...], i: int) -> str:
         of_output, of_input = entry[:self.output.ndim], entry[self.output.ndim:]
@@ -224,41 +249,51 @@ class _Point:
 
     def _claimed(self, i: int, claim: Claim) -> Tensor:
         if callable(claim):
-            claim = claim(*(value.clone() for value in self.point))
+            try:
+                claim = claim(*(value.clone() for value in self.point))
+            except Exception as error:
+                why = (str(error).splitlines() or [type(error).__name__])[0]
+                raise TypeError(f"The claim for {self.names[i]} raised {type(error).__name__} on float64 copies of the inputs: "
+                                f"{why}") from error
         if not isinstance(claim, Tensor):
             raise TypeError(f"The claim for {self.names[i]} must be a tensor or a function that returns one, but it is "
                             f"{_kind(claim)}.")
         if not claim.is_floating_point():
             raise TypeError(f"The claim for {self.names[i]} must be a floating-point tensor, but it is {claim.dtype}: "
                             "write it with .double().")
+        if claim.layout != torch.strided:
+            raise TypeError(f"The claim for {self.names[i]} must be dense: write it with .to_dense().")
+        if torch.finfo(claim.dtype).eps > 1e-6:
+            raise TypeError(f"The claim for {self.names[i]} is {claim.dtype}, too coarse to be judged: compute it in "
+                            "float32 or float64.")
         return claim.detach()
 
-    def _jacobian(self, i: int, point: tuple[Tensor, ...]) -> Tensor:
-        """Autograd's Jacobian: one backward pass for each output."""
+    def _jacobian(self, i: int, point: tuple[Tensor, ...], wanted: Tensor | None = None) -> Tensor:
+        """Autograd's Jacobian: one backward pass for each output; zero in rows that are not wanted."""
         leaves = [value.clone().requires_grad_(j == i) for j, value in enumerate(point)]
-        output = self.fn(*leaves)
+        output = self.fn(*(leaf.clone() for leaf in leaves))  # fn may change its arguments in place
         name = self.names[i]
         no_path = (f"There is no gradient path from {name} to the result of fn: is {name} used, or is it cut off by "
                    "detach(), .item(), .data, no_grad() or NumPy?")
         if not output.requires_grad:
             raise ValueError(no_path)
         rows = []
-        for entry in output.reshape(-1):
+        for k, entry in enumerate(output.reshape(-1)):
+            if wanted is not None and not wanted[k]:
+                rows.append(torch.zeros_like(point[i]))
+                continue
             (row,) = torch.autograd.grad(entry, leaves[i], retain_graph=True, allow_unused=True)
             if row is None:
                 raise ValueError(no_path)
             rows.append(row)
-        jacobian = torch.stack(rows).reshape((*output.shape, *point[i].shape))
-        if not jacobian.isfinite().all():
-            raise ValueError(f"Autograd's derivative by {name} is {_first_bad(jacobian)}: the function has no derivative at "
-                             "this point; choose another one.")
-        return jacobian.detach()
+        return torch.stack(rows).reshape((*output.shape, *point[i].shape)).detach()
 
     def _restricted(self, i: int) -> Callable[[Tensor], Tensor]:
         """The function of input i alone, the others held, without autograd's bookkeeping."""
         def restricted(value: Tensor) -> Tensor:
-            with torch.no_grad():
-                return self.fn(*(value if j == i else other.clone() for j, other in enumerate(self.point))).to(torch.float64)
+            # With gradients enabled, since fn may take a gradient inside.
+            points = (value if j == i else other for j, other in enumerate(self.point))
+            return self.fn(*(point.clone() for point in points)).detach().to(torch.float64)
         return restricted
 
     def _slopes(self, i: int, reference: Tensor) -> list[tuple[Slope, Tensor]]:
@@ -271,29 +306,38 @@ class _Point:
             signs = torch.randint(0, 2, x.shape, generator=self.generator) * 2.0 - 1.0
             direction = signs * scale * (0.5 + torch.rand(x.shape, generator=self.generator, dtype=torch.float64) / 2)
             expected = _along(reference, direction)
-            slope = slope_along(self._restricted(i), x, direction, expected)
+            f = self._restricted(i)
+            slope = slope_along(f, x, direction, expected)
+            if slope is not None and (slope.kink.any() or not slope.agrees(expected).all()):
+                slope = slope_along(f, x, direction, expected, self._output_noise(i))  # again, with the noise measured
             if slope is not None:
                 slopes.append((slope, expected))
         return slopes
 
-    def _difference_jacobian(self, i: int, reference: Tensor) -> tuple[Tensor, Tensor]:
-        """The Jacobian by difference quotients, entry by entry of the input, and the error of each entry."""
+    def _difference_jacobian(self, i: int, reference: Tensor) -> tuple[Tensor, ...]:
+        """The Jacobian by difference quotients, the error of each entry, and where autograd agrees with them."""
         x = self.point[i]
         typical = _typical_size(x)
-        values, errors = [], []
+        values, errors, agrees = [], [], []
+        noise = self._output_noise(i)
         for place in range(x.numel()):
             scale = x.reshape(-1)[place].abs().item() or typical
             direction = torch.zeros(x.numel(), dtype=torch.float64)
             direction[place] = scale
             direction = direction.reshape(x.shape)
-            slope = slope_along(self._restricted(i), x, direction, _along(reference, direction))
+            expected = _along(reference, direction)
+            slope = slope_along(self._restricted(i), x, direction, expected, noise)
             if slope is None:
                 raise ValueError(f"The difference quotients by {self.names[i]} are not finite around this point; choose "
                                  "another one.")
+            agrees.append(slope.agrees(expected))
             values.append(slope.value / scale)
             errors.append((10 * slope.error + 1e-8 * slope.value.abs()) / scale)
         shape = (*self.output.shape, *x.shape)
-        return torch.stack(values, -1).reshape(shape), torch.stack(errors, -1).reshape(shape)
+        return tuple(torch.stack(part, -1).reshape(shape) for part in (values, errors, agrees))
+
+    def _output_noise(self, i: int) -> Tensor:
+        return rounding_noise(lambda: self._restricted(i)(self.point[i]), self.output, self.generator)
 
 
 def _along(jacobian: Tensor, direction: Tensor) -> Tensor:
@@ -302,20 +346,21 @@ def _along(jacobian: Tensor, direction: Tensor) -> Tensor:
 
 
 def _typical_size(x: Tensor) -> float:
-    return x.square().mean().sqrt().item() or 1.0
+    largest = x.abs().max().item()
+    return largest * (x / largest).square().mean().sqrt().item() if largest > smallest_normal else 1.0
 
 
-def _redraw(point: tuple[Tensor, ...], generator: torch.Generator) -> tuple[Tensor, ...]:
+def _redraw(point: tuple[Tensor, ...], generator: torch.Generator, signed: bool = False) -> tuple[Tensor, ...]:
     """Random inputs of the same shapes and sizes; positive ones stay positive, so that a logarithm stays defined."""
     def redraw(x: Tensor) -> Tensor:
         fresh = _typical_size(x) * torch.randn(x.shape, generator=generator, dtype=torch.float64)
-        return fresh.abs() if (x > 0).all() else fresh
+        return fresh.abs() if (x > 0).all() and not signed else fresh
     return tuple(redraw(x) for x in point)
 
 
 def _combine(here: ClaimReport, elsewhere: ClaimReport) -> ClaimReport:
     """One verdict from the given point and a redrawn one: a mistake anywhere counts, a kink is judged elsewhere."""
-    if elsewhere.verdict == "wrong" or here.verdict == "not judged" and elsewhere.verdict == "right":
+    if elsewhere.verdict == "wrong" or (here.verdict == "not judged" and elsewhere.verdict == "right"):
         return elsewhere
     if elsewhere.verdict == "right" and (elsewhere.worst_error or 0) > (here.worst_error or 0):
         return replace(here, finding=elsewhere.finding, worst_error=elsewhere.worst_error)
@@ -333,7 +378,9 @@ def _names(fn: Function, inputs: Sequence[Tensor]) -> list[str]:
     return plain[:count] if len(plain) >= count else [f"x{i}" for i in range(count)]
 
 
-def _require_inputs(inputs: Sequence[Tensor], claims: Sequence[Claim], names: list[str]) -> None:
+def _require_inputs(fn: Function, inputs: Sequence[Tensor], claims: Sequence[Claim], names: list[str]) -> None:
+    if not callable(fn):
+        raise TypeError(f"fn must be a function, but it is {_kind(fn)}.")
     for what, value in (("inputs", inputs), ("claims", claims)):
         if not isinstance(value, (tuple, list)):
             raise TypeError(f"{what} must be a tuple, such as ({'x' if what == 'inputs' else 'claim'},), but it is "
@@ -343,9 +390,19 @@ def _require_inputs(inputs: Sequence[Tensor], claims: Sequence[Claim], names: li
                          f"{len(inputs)} inputs and {len(claims)} claims.")
     if all(claim is None for claim in claims):
         raise ValueError("Nothing is claimed: give at least one claim that is not None.")
+    try:
+        inspect.signature(fn).bind(*inputs)
+    except TypeError as error:
+        raise TypeError(f"fn cannot be called with {len(inputs)} inputs: {error}.") from None
+    except ValueError:  # some built-in functions have no signature
+        pass
     for name, value in zip(names, inputs):
         if not isinstance(value, Tensor):
             raise TypeError(f"Input {name} must be a tensor, but it is {_kind(value)}.")
+        if value.layout != torch.strided or value.is_nested or value.is_meta:
+            raise TypeError(f"Input {name} must be a dense tensor with values: write it with .to_dense().")
+        if value.is_complex():
+            raise TypeError(f"Input {name} is {value.dtype}: only real inputs can be checked, so pass .real and .imag.")
         if not value.is_floating_point():
             raise TypeError(f"Input {name} must be a floating-point tensor, but it is {value.dtype}: write it with "
                             ".double().")

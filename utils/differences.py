@@ -10,7 +10,8 @@ Source: Nocedal & Wright (2006), section 8.1.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -19,7 +20,7 @@ __all__ = ["Slope", "slope_along", "smallest_normal", "unit_roundoff"]
 
 unit_roundoff = torch.finfo(torch.float64).eps
 smallest_normal = torch.finfo(torch.float64).smallest_normal
-FIRST_STEP, LAST_STEP = -12, -32  # exponents of two, relative to the direction's own scale
+FIRST_STEP, LAST_STEP = -4, -48  # exponents of two, relative to the direction's own scale
 
 
 @dataclass(frozen=True)
@@ -29,25 +30,28 @@ class Slope:
     value : shape of y, the derivative by t
     error : shape of y, an estimate of the error of ``value``
     kink : shape of y, true where the slopes from the left and from the right differ however small the step
+    supported : shape of y, true where a step that can be trusted gave what was expected
     """
 
     value: Tensor
     error: Tensor
     kink: Tensor
+    supported: Tensor
 
-    def contradicts(self, expected: Tensor) -> bool:
-        """Whether a slope thought to be ``expected`` is further away than the quotients' own error explains.
+    def agrees(self, expected: Tensor) -> Tensor:
+        """Where a slope thought to be ``expected`` is no further away than the quotients' own error explains.
 
         The margin is wide, since the error is an estimate: a witness is contradicted only on strong evidence.
         """
         margin = 30 * self.error + 1e-6 * torch.maximum(expected.abs(), self.value.abs())
-        return bool(((self.value - expected).abs() > margin).any())
+        return self.supported | ((self.value - expected).abs() <= margin)
 
 
-def slope_along(f: Callable[[Tensor], Tensor], x: Tensor, direction: Tensor, expected: Tensor) -> Slope | None:
+def slope_along(f: Callable[[Tensor], Tensor], x: Tensor, direction: Tensor, expected: Tensor,
+                noise: Tensor | float = 0.0) -> Slope | None:
     """Measure the slope of f at x along a direction, by central difference quotients.
 
-    Two steps are enough where the result agrees with ``expected`` (autograd's word). Otherwise the step shrinks until
+    A few steps are enough where the result agrees with ``expected`` (autograd's word). Otherwise the step shrinks until
     the estimated error is smallest, so that a disagreement is never the step's fault.
 
     Parameters
@@ -56,6 +60,7 @@ def slope_along(f: Callable[[Tensor], Tensor], x: Tensor, direction: Tensor, exp
     x : float64, any shape
     direction : the shape of x, of the size of a sensible change of x
     expected : the shape of f(x), what the slope is thought to be
+    noise : the measured rounding noise of f(x), where it is known
 
     Returns
     -------
@@ -67,42 +72,51 @@ def slope_along(f: Callable[[Tensor], Tensor], x: Tensor, direction: Tensor, exp
     ([0.0, 1.0], [True, False])
     """
     centre = f(x)
-    quotients: list[Tensor] = []
-    rounding: list[Tensor] = []
-    gaps: list[Tensor] = []
+    steps: list[tuple[Tensor, Tensor]] = []  # for each step, the central quotient, and right slope minus left slope
     best: Slope | None = None
     for exponent in range(FIRST_STEP, LAST_STEP - 1, -1):
         step = 2.0 ** exponent
         right, left = f(x + step * direction), f(x - step * direction)
-        if not (right.isfinite().all() and left.isfinite().all()):
-            quotients.clear(), rounding.clear(), gaps.clear()
+        quotient, gap = (right - left) / (2 * step), ((right - centre) - (centre - left)) / step
+        if not (quotient.isfinite().all() and gap.isfinite().all()):
+            steps.clear()
             continue
-        quotients.append((right - left) / (2 * step))
+        steps.append((quotient, gap))
         largest = torch.stack([right.abs(), left.abs(), centre.abs()]).amax(0)
-        rounding.append(8 * (unit_roundoff * largest + smallest_normal) / step)
-        gaps.append((right - 2 * centre + left) / step)
-        if len(quotients) < 3:
+        rounding = (8 * (unit_roundoff * largest + smallest_normal) + 4 * noise) / step
+        if len(steps) < 4:
             continue
-        coarse, fine = (_richardson(*pair) for pair in (quotients[-3:-1], quotients[-2:]))
-        here = Slope(fine, (fine - coarse).abs() + rounding[-1], _is_kink(gaps[-3:], rounding[-1]))
-        best = here if best is None else _keep_better(best, here)
-        if not here.kink.any() and ((best.value - expected).abs() <= best.error + 1e-9 * expected.abs()).all():
+        # Far in the saturation of a function its values do not move at all: that says nothing of a slope below x's rounding.
+        still = (quotient == 0) & (expected.abs() <= 64 * unit_roundoff * x.abs().max())
+        here = _judge([quotient for quotient, _ in steps[-4:]], [gap for _, gap in steps[-3:]], rounding, expected)
+        best = here if best is None else _keep_better(best, here, steps[-1][1], rounding, expected)
+        best = replace(best, supported=best.supported | still)
+        settled = (best.value - expected).abs() <= best.error + 1e-9 * expected.abs()
+        if (settled & best.error.isfinite() & ~here.kink).all():
             break
     return best
 
 
-def _richardson(coarse: Tensor, fine: Tensor) -> Tensor:
-    """Remove the h² term from two central quotients, the second with half the step."""
-    return (4 * fine - coarse) / 3
-
-
-def _is_kink(gaps: list[Tensor], rounding: Tensor) -> Tensor:
-    """Right slope minus left slope halves with the step where f is smooth, and stays where f has a kink."""
+def _judge(quotients: list[Tensor], gaps: list[Tensor], rounding: Tensor, expected: Tensor) -> Slope:
+    """The slope from four steps, each half of the one before; Richardson's extrapolation removes the h² term."""
+    coarser, coarse, fine = ((4 * half - whole) / 3 for whole, half in pairwise(quotients))
+    # Three values must agree: two may do so by chance where the step is far too large.
+    truncation = torch.maximum((fine - coarse).abs(), (coarse - coarser).abs() / 4)
+    unsettled = truncation > torch.maximum(0.1 * fine.abs(), rounding)
+    error = torch.where(unsettled, torch.inf, truncation + rounding)
+    size = torch.maximum(fine.abs(), expected.abs())
+    supported = ((fine - expected).abs() <= 1e-6 * size) & (error <= 1e-3 * size)
+    # The two slopes' difference halves with the step where f is smooth, and stays where f has a kink.
     first, middle, last = (gap.abs() for gap in gaps)
-    return (last > 16 * rounding) & (last > 0.9 * middle) & (middle > 0.9 * first)
+    kink = (last > 16 * rounding) & (last > 0.9 * middle) & (middle > 0.9 * first)
+    return Slope(fine, error, kink, supported)
 
 
-def _keep_better(best: Slope, here: Slope) -> Slope:
-    """Entry by entry, the value of the step with the smaller error; a kink must last down to the smallest step."""
-    better = here.error < best.error
-    return Slope(torch.where(better, here.value, best.value), torch.where(better, here.error, best.error), here.kink)
+def _keep_better(best: Slope, here: Slope, gap: Tensor, rounding: Tensor, expected: Tensor) -> Slope:
+    """Entry by entry, the value of the step with the smaller error."""
+    size = torch.stack([here.value.abs(), expected.abs(), gap.abs()]).amax(0)
+    sharp = 16 * rounding < 0.05 * size  # rounding would not blur a kink at this step
+    # Once a step is short enough to leave a near kink outside, the longer steps have nothing to say.
+    better = (here.error < best.error) | (best.kink & sharp & ~here.kink)
+    return Slope(torch.where(better, here.value, best.value), torch.where(better, here.error, best.error),
+                 torch.where(sharp, here.kink, best.kink), best.supported | here.supported)

@@ -19,6 +19,12 @@ from torch.utils._pytree import tree_map
 __all__ = ["rounding_noise"]
 
 RUNS = 8
+# Operations that only move or select numbers do not round; a moved maximum would no longer equal its entry, and the
+# backward of amax, which compares the two, would be 0/0.
+EXACT = frozenset("""max min amax amin aminmax maximum minimum sort topk kthvalue median mode cummax cummin gather index
+    index_select take where masked_fill masked_select cat stack relu clamp clamp_min clamp_max threshold abs neg sign
+    sgn floor ceil round eq ne lt le gt ge zeros_like ones_like fill zero_ fill_ copy_ index_put_ masked_fill_ relu_
+    clamp_ neg_ abs_ scatter scatter_ roll flip constant_pad_nd new_zeros new_ones _to_copy""".split())
 
 
 def rounding_noise(compute: Callable[[], Tensor], result: Tensor, generator: torch.Generator) -> Tensor:
@@ -43,7 +49,7 @@ def rounding_noise(compute: Callable[[], Tensor], result: Tensor, generator: tor
     for _ in range(RUNS):
         with _RandomRounding(generator):
             moved = compute()
-        noise = torch.maximum(noise, (moved - result).abs())
+        noise = torch.fmax(noise, (moved - result).abs())  # fmax: a run that gives NaN says nothing
     return noise
 
 
@@ -53,12 +59,21 @@ class _RandomRounding(TorchDispatchMode):
         self.generator = generator
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        shares_memory = any(returned.alias_info for returned in func._schema.returns)
-        return result if shares_memory else tree_map(self._round, result)  # a view must stay a view
+        kwargs = kwargs or {}
+        name = func.overloadpacket.__name__
+        if func._schema.is_mutable:
+            result = func(*args, **kwargs)
+            if isinstance(result, Tensor) and name not in EXACT:
+                result.copy_(self._round(result))
+            return result
+        if name in EXACT or any(returned.alias_info for returned in func._schema.returns):
+            return func(*args, **kwargs)  # a view must stay a view
+        # The arguments are moved too: a kernel such as solve hides how it magnifies the rounding of a constant.
+        args, kwargs = tree_map(self._round, (args, kwargs))
+        return tree_map(self._round, func(*args, **kwargs))
 
     def _round(self, value):
-        if not isinstance(value, Tensor) or not value.is_floating_point():
+        if not isinstance(value, Tensor) or not (value.is_floating_point() or value.is_complex()):
             return value
         units = torch.randint(-1, 2, value.shape, generator=self.generator)
         return value + units * torch.finfo(value.dtype).eps * value
