@@ -58,15 +58,21 @@ def show(ax: Axes | Sequence[Axes], alt: str) -> Picture:
     alt = " ".join(alt.split())
     if len(alt.split()) < 3:
         raise ValueError(f"a figure needs an alternative text that says what it shows, in a few words; got {alt!r}")
-    every = [ax] if isinstance(ax, Axes) else list(ax)
-    figure, buffer = every[0].figure, io.BytesIO()
+    if isinstance(ax, Axes):
+        return Picture(tidy(_svg(ax), alt), alt)
+    return Picture("".join(tidy(_svg(panel), "") for panel in ax), alt)
+
+
+def _svg(ax: Axes) -> str:
+    """Return matplotlib's SVG of one figure, refused if its text would be too small on a phone."""
+    figure, buffer = ax.figure, io.BytesIO()
     with matplotlib.rc_context(_STYLE):
         figure.draw_without_rendering()  # places the tick labels
         texts = [text for text in figure.findobj(Text) if text.get_text()]
         for text in texts:
             text.set(text=_close_up(text.get_text()), **_FONT)
         figure.draw_without_rendering()
-        extent = figure.get_tightbbox() if every[0].axison else _drawn_on(every[0])
+        extent = figure.get_tightbbox() if ax.axison else _drawn_on(ax)
         crop = extent.padded(0.05)
         smallest = min((text.get_fontsize() for text in texts if text.get_visible()), default=TEXT)
         if smallest * 340 / (72 * crop.width) < 9:
@@ -76,7 +82,7 @@ def show(ax: Axes | Sequence[Axes], alt: str) -> Picture:
             )
         no_metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         figure.savefig(buffer, format="svg", transparent=True, bbox_inches=crop, metadata=no_metadata)
-    return Picture(tidy(buffer.getvalue().decode(), alt), alt)
+    return buffer.getvalue().decode()
 
 
 def _drawn_on(ax: Axes) -> Bbox:
@@ -110,23 +116,29 @@ def canvas(cell: float = 0.5) -> Axes:
 
 
 def panels(count: int, width: float = 6.2, height: float = 3.0) -> list[Axes]:
-    """Return ``count`` axes side by side, with thin spines and no frame; sizes in inches of the whole figure."""
+    """Return ``count`` axes with thin spines and no frame, side by side or, on a phone, one below the other.
+
+    The sizes are those of the whole row, in inches.
+    """
+    return [_axes(width / count, height) for _ in range(count)]
+
+
+def _axes(width: float, height: float) -> Axes:
     with matplotlib.rc_context(_STYLE):
         figure = Figure(figsize=(width, height), layout="constrained")
         figure.get_layout_engine().set(w_pad=0.08, h_pad=0.06)
-        every = list(figure.subplots(1, count, squeeze=False)[0])
-    for ax in every:
-        ax.spines[["top", "right"]].set_visible(False)
-        ax.spines[["left", "bottom"]].set_color(colour("faint"))
-        ax.tick_params(which="both", color=colour("faint"), labelcolor=colour("ink"), labelsize=SMALL, width=0.8)
-        for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
-            text.set(fontsize=TEXT, color=colour("ink"))
-    return every
+        ax = figure.add_subplot()
+    ax.spines[["top", "right"]].set_visible(False)
+    ax.spines[["left", "bottom"]].set_color(colour("faint"))
+    ax.tick_params(which="both", color=colour("faint"), labelcolor=colour("ink"), labelsize=SMALL, width=0.8)
+    for text in (ax.title, ax.xaxis.label, ax.yaxis.label):
+        text.set(fontsize=TEXT, color=colour("ink"))
+    return ax
 
 
 def axes(width: float = 4.8, height: float = 3.2, *, equal: bool = False) -> Axes:
     """Return axes for curves; with ``equal``, a plane with both axes to one scale and no ticks, for vectors."""
-    (ax,) = panels(1, width, height)
+    ax = _axes(width, height)
     if equal:
         ax.set_aspect("equal")
         ax.set(xticks=[], yticks=[])

@@ -62,7 +62,7 @@ html[data-theme="dark"] {{ {variables("dark")} }}
 html[data-theme="dark"] .bd-content div.cell_output div.text_html:has(> div.mc-figure) {{
   background: none; color: inherit; padding: 0;  /* the theme lays a light ground under notebook output */
 }}
-.mc-figure svg {{ max-width: 100%; height: auto; }}
+.mc-figure svg {{ max-width: 100%; height: auto; vertical-align: bottom; }}
 """
 
 
@@ -80,20 +80,23 @@ def _themed(hexcode: str) -> str:
 
 @dataclass(frozen=True)
 class Picture:
-    """A finished figure: SVG for the page, and a sentence for those who cannot see it."""
+    """A finished figure: SVG for the page, one or several side by side, and a sentence for those who cannot see it."""
 
     svg: str
     alt: str
 
     def _repr_html_(self) -> str:
-        return f'<div class="mc-figure">{self.svg}</div>'
+        # Several panels are one picture to those who hear the page.
+        name = "" if "aria-label" in self.svg else f' role="img" aria-label="{html.escape(self.alt)}"'
+        return f'<div class="mc-figure"{name}>{self.svg}</div>'
 
     def __repr__(self) -> str:
         return f"Figure: {self.alt}"
 
 
 def tidy(svg: str, alt: str) -> str:
-    """Return matplotlib's SVG for use inside a page: themed, named, small, with ids that no other figure has."""
+    """Return matplotlib's SVG for use inside a page: themed, small, with ids that no other figure has, and named by
+    ``alt``; without one it is a part of a picture that has a name."""
     root = ElementTree.fromstring(re.sub(r'\sxmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href"))
     if root.find(".//image") is not None:
         raise ValueError("a figure of the book holds lines and text, no pixels: imshow cannot follow the theme")
@@ -119,10 +122,11 @@ def tidy(svg: str, alt: str) -> str:
         if node.get("id") == "":
             del node.attrib["id"]
         node.text = node.tail = None
+    name = f'role="img" aria-label="{html.escape(alt)}"' if alt else 'aria-hidden="true"'
     left, top, width, height = root.get("viewBox").split()
     body = "".join(_serial(child) for child in root)
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" role="img" aria-label="{html.escape(alt)}" '
+        f'<svg xmlns="http://www.w3.org/2000/svg" {name} '
         f'viewBox="{left} {top} {width} {height}" width="{float(width) * 4 / 3:.0f}" '
         f'fill="currentColor" stroke-linejoin="round">{body}</svg>'
     )
