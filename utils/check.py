@@ -114,12 +114,15 @@ def gradient_report(fn: Function, inputs: Sequence[Tensor], claims: Sequence[Cla
         for signed in ([False] * REDRAWS + [True]) if by_function else ():
             try:
                 elsewhere = _Point(fn, _redraw(point, generator, signed), names, generator)
-            except Exception:  # fn may not be defined everywhere; what it raises there is its own affair
+                # A formula for positive inputs, as with a logarithm, need not say anything of others.
+                verdicts = {i: elsewhere.judge(i, claims[i], "on redrawn inputs") for i in by_function
+                            if not signed or elsewhere.claimed(i, claims[i]).isfinite().all()}
+            except Exception:  # fn may not be defined or smooth everywhere; what it raises there is its own affair
                 continue
             tried += not signed
-            for i in by_function:
+            for i, verdict in verdicts.items():
                 if reports[i].verdict != "wrong":
-                    reports[i] = _combine(reports[i], elsewhere.judge(i, claims[i], "on redrawn inputs"))
+                    reports[i] = _combine(reports[i], verdict)
         if by_function and tried < REDRAWS:
             notes.append(f"{REDRAWS - tried} of {REDRAWS} redrawn inputs lay outside the function's domain.")
     return Report(tuple(reports[i] for i in sorted(reports)), tuple(notes))
@@ -162,8 +165,8 @@ class _Point:
         kind = "Jacobian" if self.output.ndim else "gradient"
         quantity, name = f"{kind} by {self.names[i]}", self.names[i]
         shape = tuple(self.output.shape) + tuple(self.point[i].shape)
-        got = self._claimed(i, claim)
-        if callable(claim) and not torch.equal(got.nan_to_num(), self._claimed(i, claim).nan_to_num()):
+        got = self.claimed(i, claim)
+        if callable(claim) and not torch.equal(got.nan_to_num(), self.claimed(i, claim).nan_to_num()):
             raise ValueError(f"The claim for {name} gave two different results for the same inputs: make it deterministic.")
         if tuple(got.shape) != shape:
             why = f"the shape of {name}" if kind == "gradient" else f"the output's axes, then those of {name}"
@@ -183,8 +186,9 @@ class _Point:
             # Entry by entry, each on its own scale, before autograd is overruled.
             quotients, errors, agrees = self._difference_jacobian(i, autograd)
             reference, tolerance = torch.where(agrees, autograd, quotients), torch.where(agrees, 0.0, errors)
-        witness = "autograd and difference quotients" if reference is autograd or torch.equal(reference, autograd) else (
-            "difference quotients (autograd contradicts them, and they decide)")
+        overruled = not torch.equal(reference, autograd)
+        witness = ("difference quotients (autograd contradicts them, and they decide)" if overruled
+                   else "autograd and difference quotients")
 
         difference = (got.to(torch.float64) - reference).abs()
         allowed = tolerance + self._allowed(i, got, autograd, difference - tolerance, claim)
@@ -197,7 +201,7 @@ class _Point:
             finding = (f"The {quantity} is wrong{' ' + where if where else ''}: at {self._entry(entry, i)}, expected "
                        f"{_number(expected, came)}, got {_number(came, expected)} "
                        f"({int(wrong.sum())} of {wrong.numel()} entries differ).")
-            if "decide" in witness:
+            if overruled:
                 finding += " Autograd contradicts the difference quotients here; they decide."
             return ClaimReport(quantity, shape, "wrong", finding, worst, entry, expected, came)
         if worst < 1e-3:
@@ -225,7 +229,7 @@ class _Point:
                                self.generator)
         allowed = allowed + NOISE * roundoff / unit_roundoff * noise
         if callable(claim):  # the claim's own formula may cancel too
-            allowed = allowed + NOISE * rounding_noise(lambda: self._claimed(i, claim).to(torch.float64),
+            allowed = allowed + NOISE * rounding_noise(lambda: self.claimed(i, claim).to(torch.float64),
                                                        got.to(torch.float64), self.generator)
         return allowed
 
@@ -247,7 +251,8 @@ class _Point:
             raise ValueError(f"fn returned {_first_bad(output)}: choose inputs where it is finite.")
         return output.detach().to(torch.float64)
 
-    def _claimed(self, i: int, claim: Claim) -> Tensor:
+    def claimed(self, i: int, claim: Claim) -> Tensor:
+        """What is claimed at this point, a tensor fit to be compared."""
         if callable(claim):
             try:
                 claim = claim(*(value.clone() for value in self.point))
