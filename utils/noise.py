@@ -1,8 +1,9 @@
 """The rounding noise of a computation, measured instead of guessed.
 
 Each operation of a float64 computation rounds its result by up to half a unit in the last place. To see what that does
-to the end result, the computation is run again while every intermediate result, forward and backward, is moved by a
-unit in the last place, up or down at random; the spread of the end results is the noise.
+to the end result, the computation is run again while what every operation takes and gives, forward and backward, is
+moved by a unit in the last place, up or down at random; the spread of the end results is the noise. Operations that only
+move or select numbers are left alone.
 
 Source: Parker, Monte Carlo Arithmetic (1997).
 """
