@@ -9,7 +9,7 @@ NODE_MODULES := _ext/typeset/node_modules
 TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: book test serve clean
+.PHONY: book test mutants serve clean
 
 book: $(VENV)/.book $(NODE_MODULES)/.package-lock.json
 	$(BIN)/jupyter-book build . --warningiserror --keep-going --nitpick
@@ -18,6 +18,10 @@ book: $(VENV)/.book $(NODE_MODULES)/.package-lock.json
 
 test: $(VENV)/.test $(NODE_MODULES)/.package-lock.json
 	$(BIN)/pytest
+
+# Every equation of the book, changed in every way in which a person gets it wrong.
+mutants: $(VENV)/.test
+	$(BIN)/python tests/survey.py
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000

@@ -38,6 +38,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     # them, whichever are installed.
     sys.path.insert(0, str(app.srcdir))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(app.srcdir), os.environ.get("PYTHONPATH")]))
+    os.environ["BOOK_MUTANTS"] = "1"  # every check of an equation is itself tried on mistakes
     app.connect("builder-inited", _distrust_an_unfinished_build, priority=0)
     app.connect("build-finished", _judge, priority=900)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
@@ -110,7 +111,7 @@ def _failures(app: Sphinx, docname: str) -> list[str]:
     failures = []
     text = Path(app.env.doc2path(docname)).read_text(encoding="utf-8")
     place, stopped = 0, False  # nothing runs after the first cell that raises
-    for number, cell in enumerate(_executed_cells(app, docname), 1):
+    for number, cell in enumerate(executed_cells(app, docname), 1):
         place = max(text.find(cell.source, place), place)
         where = f"{docname}.md, code cell {number} (line {text[:place].count(chr(10)) + 1})"
         errors = [output for output in cell.outputs if output.output_type == "error"]
@@ -125,7 +126,7 @@ def _failures(app: Sphinx, docname: str) -> list[str]:
     return failures
 
 
-def _executed_cells(app: Sphinx, docname: str) -> list[nbformat.NotebookNode]:
+def executed_cells(app: Sphinx, docname: str) -> list[nbformat.NotebookNode]:
     """The code cells of a page with what they gave, from this build or from the cache that it used."""
     notebook = nbformat.read(Path(app.outdir).parent / "jupyter_execute" / f"{docname}.ipynb", as_version=4)
     execution = NbMetadataCollector.get_exec_data(app.env, docname)

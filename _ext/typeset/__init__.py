@@ -45,6 +45,9 @@ class Typeset:
             link = f"{_('Link to this equation')} {number}"
             # The text of the link is a bare sign, which says nothing when it is read aloud.
             translator.body[-1] = translator.body[-1].replace("<a ", f'<a aria-label="{link}" ', 1)
+            if checked := node.get("checked"):  # set by the ledger, for an equation that was checked in this build
+                told = f"Equation {number} was checked: see the evidence"
+                translator.body.append(f'<a class="checked" href="{html.escape(checked)}" aria-label="{told}">✓</a>')
             translator.body.append("</span>")
         translator.body.append("</div>\n")
         raise nodes.SkipNode
