@@ -18,7 +18,7 @@ from torch import Tensor
 
 from utils.differences import Slope, slope_along, smallest_normal, unit_roundoff
 from utils.noise import rounding_noise
-from utils.report import ClaimReport, GradientMismatch, Report
+from utils.report import ClaimReport, GradientMismatch, Report, number_text
 
 __all__ = ["check_gradient", "expect_mismatch", "gradient_report"]
 
@@ -199,7 +199,7 @@ class _Point:
             entry = tuple(wrong.nonzero()[0].tolist())
             expected, came = reference[entry].item(), got[entry].item()
             finding = (f"The {quantity} is wrong{' ' + where if where else ''}: at {self._entry(entry, i)}, expected "
-                       f"{_number(expected, came)}, got {_number(came, expected)} "
+                       f"{number_text(expected, came)}, got {number_text(came, expected)} "
                        f"({int(wrong.sum())} of {wrong.numel()} entries differ).")
             if overruled:
                 finding += " Autograd contradicts the difference quotients here; they decide."
@@ -424,11 +424,3 @@ def _first_bad(values: Tensor) -> str:
 
 def _kind(value: object) -> str:
     return "None" if value is None else f"of type {type(value).__name__}"
-
-
-def _number(value: float, other: float) -> str:
-    """A number in as few digits as tell it from another one."""
-    for digits in range(4, 18):
-        if f"{value:.{digits}g}" != f"{other:.{digits}g}":
-            break
-    return f"{value:.{digits}g}"

@@ -23,19 +23,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from utils.differences import unit_roundoff
 from utils.evaluate import Evaluation, Exact, Numbers, Unprovable, World, glyphs
 from utils.exact import is_zero
-from utils.formula import Definition, Equation, FormulaError, Node, define, python_name, read_equation
-from utils.noise import rounding_noise
+from utils.formula import Chain, Definition, Equation, FormulaError, define, python_name, read_equation
+from utils.report import number_text
 from utils.symbols import Shape, Symbol, read_symbols, shape_text
 
 __all__ = ["Check", "EquationMismatch", "EquationReport", "PrintedEquation", "check_equation", "equation_report",
            "find_equation", "read_page"]
 
 DRAWS = 3
-# Two ways to compute one number differ by a few roundings of the largest number on the way; a mistake, by far more.
-ROUNDINGS = 1024
-NOISE = 16  # multiples of a measured noise that are still noise
+ROUNDINGS = 256  # units of roundoff that two ways to compute one number may differ by
+NOISE = 16       # multiples of a measured noise that are still noise
+JITTERS = 8      # times that it is measured
+JITTER = 2.0**-20  # how far values are moved for it, relative to their size: far enough to round anew
 LABEL = re.compile(r"[A-Za-z0-9][\w.:-]*")
 RECORD = "matrix-calculus-checked"  # the key of the records in the metadata of an output
 
@@ -123,7 +125,7 @@ class Outcome:
     finding : one sentence
     compared : what the equation was compared with
     sizes : of each draw
-    worst : the largest difference of two sides, over the largest number that was met on the way
+    worst : the largest difference of two sides, over the largest entry
     """
 
     ok: bool
@@ -248,7 +250,7 @@ class Check:
                 numbers = Numbers(audit=audit and draw == begin)
                 evaluation = Evaluation(self._world(numbers, drawn, draw), equation)
                 values = [evaluation(side) for side in chain.sides]
-                outcome = self._difference(values, free, evaluation, numbers.peak, chain)
+                outcome = self._difference(values, free, evaluation, chain, lambda run: self._world(Numbers(), drawn, draw, run))
                 if isinstance(outcome, str):
                     return Outcome(False, outcome + _sizes_text(drawn), tuple(compared), tuple(sizes), np.inf)
                 worst = max(worst, outcome)
@@ -271,7 +273,8 @@ class Check:
                 sizes = chance.sample(range(2, 6 + len(letters)), len(letters))
         return dict(zip(letters, sizes))
 
-    def _world(self, backend: Numbers, sizes: Mapping[str, int], draw: int) -> World:
+    def _world(self, backend: Numbers, sizes: Mapping[str, int], draw: int, jitter: int = 0) -> World:
+        """The values of a draw; with a ``jitter``, each moved a little, in that many ways."""
         generator = torch.Generator().manual_seed(1000003 * self.seed + draw)
         free: dict[str, Tensor] = {}
         functions: dict[str, Callable] = {}
@@ -289,6 +292,14 @@ class Check:
             else:
                 free[glyph] = _draw(symbol, shape, generator, kinks=draw > 0 and (glyph in self.at_kinks or "kinks" in symbol.properties))
             world.directions[glyph] = _draw(replace(symbol, properties=symbol.properties - {"positive"}), shape, generator, False)
+        if jitter:
+            moves = torch.Generator().manual_seed(jitter)
+            for values in (free, world.directions):
+                for glyph in values:
+                    units = 2 * torch.rand(values[glyph].shape, generator=moves, dtype=torch.float64) - 1
+                    if "symmetric" in self.symbols[glyph].properties:
+                        units = units + units.T
+                    values[glyph] = values[glyph] * (1 + JITTER * units)
         return world
 
     def _by_name(self) -> dict[str, str]:
@@ -302,34 +313,39 @@ class Check:
                              f"given; known are {', '.join(by_name)}.")
         return tuple(by_name[name] for name in symbol.of)
 
-    def _difference(self, values: list[Tensor], free: list[str], evaluation: Evaluation, peak: float, chain) -> float | str:
-        """The largest difference of the sides over the largest number met, or a sentence on the first that differs."""
+    def _difference(self, values: list[Tensor], free: list[str], evaluation: Evaluation, chain: Chain,
+                    jittered: Callable[[int], World]) -> float | str:
+        """The largest difference of the sides over the largest entry, or a sentence on the first that differs."""
         first, worst = values[0], 0.0
         for place, other in enumerate(values[1:], 1):
-            difference = (first - other).abs()
-            allowed = ROUNDINGS * torch.finfo(torch.float64).eps * peak
-            if not (difference <= allowed).all() and (difference <= 1e-6 * torch.maximum(first.abs(), other.abs())).all():
-                # So near, it may be rounding that a quotient of small numbers magnifies: measure it.
-                sides = chain.sides[0], chain.sides[place]
-                again = rounding_noise(lambda: self._gap(evaluation, *sides), first - other, torch.Generator().manual_seed(0))
-                allowed = allowed + NOISE * again
-            wrong = ~(difference <= allowed)
-            if wrong.any():
+            difference, size = (first - other).abs(), torch.maximum(first.abs(), other.abs())
+            allowed = ROUNDINGS * unit_roundoff * size
+            exceeds = ~(difference <= allowed)
+            largest = size.max().item()
+            if exceeds.any() and difference.max() <= 1e-6 * max(largest, 1.0):
+                allowed = allowed + NOISE * self._noise(chain, place, first - other, jittered)
+                exceeds = ~(difference <= allowed)
+            if exceeds.any():
                 full, got = torch.broadcast_tensors(first, other)
-                where = tuple(wrong.nonzero()[0].tolist())
+                where = tuple(exceeds.nonzero()[0].tolist())
                 side = "the right side" if len(chain.sides) == 2 else f"side {place + 1}"
-                return (f"{self._where(where, free, evaluation, chain.sides[0])}the left side is {_number(full[where])}, "
-                        f"{side} is {_number(got[where])} ({int(wrong.sum())} of {wrong.numel()} entries differ)")
-            worst = max(worst, difference.max().item() / peak if peak else 0.0)
+                left, right = full[where].item(), got[where].item()
+                return (f"{self._where(where, free, evaluation, chain.sides[0])}the left side is {number_text(left, right)}, "
+                        f"{side} is {number_text(right, left)} ({int(exceeds.sum())} of {exceeds.numel()} entries differ)")
+            if largest > allowed.max():
+                worst = max(worst, difference.max().item() / largest)
         return worst
 
-    def _gap(self, evaluation: Evaluation, left: Node, right: Node) -> Tensor:
-        """The difference of two sides, computed anew from the same values."""
-        world = evaluation.world
-        fresh = World(Numbers(), world.sizes, world.symbols, world.free, world.functions, world.definitions, world.first)
-        fresh.directions = world.directions
-        again = Evaluation(fresh, evaluation.equation)
-        return again(left) - again(right)
+    def _noise(self, chain: Chain, place: int, gap: Tensor, jittered: Callable[[int], World]) -> Tensor:
+        """How far the difference of two sides moves when the values move a little.
+
+        Where it is rounding, it moves as far as it is large; where it is a mistake, it nearly stays.
+        """
+        noise = torch.zeros_like(gap)
+        for run in range(1, JITTERS + 1):
+            evaluation = Evaluation(jittered(run), self.equation)
+            noise = torch.fmax(noise, (evaluation(chain.sides[0]) - evaluation(chain.sides[place]) - gap).abs())
+        return noise
 
     def _where(self, where: tuple[int, ...], free: list[str], evaluation: Evaluation, side) -> str:
         lead = len(evaluation.lead)
@@ -496,10 +512,6 @@ def _call(symbol: Symbol, world: World, by_name: Mapping[str, str]) -> Tensor:
         torch.set_default_dtype(before)
 
 
-def _number(value: Tensor) -> str:
-    return f"{value.item():.6g}"
-
-
 def _sizes_words(sizes: Mapping[str, int]) -> str:
     return ", ".join(f"{letter} = {size}" for letter, size in sizes.items())
 
@@ -624,6 +636,9 @@ def equation_report(*equations: str, given: str | Sequence[str] = (), count_from
         raise ValueError(f"draws is a number of random values, at least 1, but it is {draws!r}.")
     if not isinstance(seed, int):
         raise ValueError(f"seed is a whole number, but it is {seed!r}.")
+    if not isinstance(given, (str, tuple, list)):
+        raise TypeError(f"given names equations by their labels or TeX, as in given=(\"length\",), but it is of type "
+                        f"{type(given).__name__}.")
     given = (given,) if isinstance(given, str) else tuple(given)
     texts = tuple(_text(name)[0] for name in given)
     reports = []

@@ -41,7 +41,6 @@ class Numbers:
 
     def __init__(self, audit: bool = False):
         self.audit = audit
-        self.peak = 0.0  # the largest number met, which sets the scale of rounding
 
     def array(self, value: np.ndarray | Tensor | float) -> Tensor:
         return torch.as_tensor(value, dtype=torch.float64)
@@ -66,8 +65,7 @@ class Numbers:
         return result.to(torch.float64)
 
     def met(self, value: Tensor) -> None:
-        self.peak = max(self.peak, value.detach().abs().max().item())
-        if not self.peak < float("inf"):
+        if not value.isfinite().all():
             raise ArithmeticError("a value that is not finite")
 
     def jacobian(self, f: Callable[[Array], Array], at: Tensor) -> Tensor:
@@ -158,7 +156,7 @@ def _step():
         @classmethod
         def eval(cls, argument):
             if argument.is_Number:
-                return sympy.Integer(int(argument > 0))
+                return sympy.Integer(int(bool(argument > 0)))
             # x step(x) is above 0 where x is.
             return next((factor for factor in argument.args if argument.is_Mul and isinstance(factor, cls)
                          and argument / factor == factor.args[0]), None)
@@ -258,13 +256,18 @@ class Evaluation:
         return value
 
     def _moving(self) -> list[str]:
-        """The free symbols that a differential moves: those whose own is written, and what a written one follows from."""
-        written = {node.data for chain in self.equation.chains for side in chain.sides for node in side.walk()
-                   if node.op == "differential"}
-        moving = {glyph for glyph in written if not self._follows(glyph)}
-        for glyph in written - moving:
-            if not any(self.world.depends(glyph, source) for source in moving):
-                moving |= {source for source in self.world.free if self.world.depends(glyph, source)}
+        """The free symbols that a differential moves: those whose own is written, and what a written one follows from.
+
+        In dα = vᵀ dy the nudge is on the right, so what is on the left alone is moved only where nothing else is written.
+        """
+        def written(sides):
+            return {node.data for side in sides for node in side.walk() if node.op == "differential"}
+
+        chains = self.equation.chains
+        given = written(side for chain in chains for side in chain.sides[1:]) or written(chain.sides[0] for chain in chains)
+        moving = {glyph for glyph in given if not self._follows(glyph)}
+        unmoved = [glyph for glyph in given - moving if not any(self.world.depends(glyph, source) for source in moving)]
+        moving |= {source for source in self.world.free if any(self.world.depends(glyph, source) for glyph in unmoved)}
         return sorted(moving)
 
     def _follows(self, glyph: str) -> bool:
@@ -385,6 +388,8 @@ class Evaluation:
         begin = node.data[1] - 1
         if begin < 0:
             raise self._error(f"The sum begins at {node.data[1]}, and indices count from 1.", node)
+        if begin >= value.shape[axis]:
+            raise self._error("This sum is empty.", node)
         if begin:
             value = value[tuple(slice(begin, None) if a == axis else slice(None) for a in range(value.ndim))]
         return value.sum(axis, keepdims=True)

@@ -96,7 +96,7 @@ def parse(tex: str) -> Tree:
         token = error.token
         expected = set(error.accepts or error.expected)
         wanted = ["a term"] if expected & OPERANDS else []
-        wanted += sorted(WORDS[kind] for kind in expected - (OPERANDS if wanted else set()))
+        wanted += sorted(WORDS[kind] for kind in expected - (OPERANDS | {"HADAMARD", "KRONECKER"} if wanted else set()))
         found = "the formula ends" if token.type == "$END" else f"{WORDS[token.type]} stands"
         place = (len(tex), len(tex)) if token.type == "$END" else (token.start_pos, token.end_pos)
         raise FormulaError(f"Here {found}, where {_either(wanted)} was expected.", tex, place) from None
@@ -288,6 +288,9 @@ class _Reading:
                 self.fail("A definition holds no differential.", bad[0].span)
             for side in sides[2:]:
                 self.same_shape([node, self.sum(side)])
+            printed = str(_only_item(sides[0]).children[0].children[0])
+            if variables and printed != glyph and node.shape:
+                self.fail(f"An entry is a scalar, but this side is {shape_text(node.shape)}.", node.span)
             shape = self.defined_shape(glyph, variables, transposed, node)
             equation = Equation(self.tex, [Chain((node,))], {}, [list(variables)])
             found.append(Definition(glyph, shape, node, equation, variables, transposed))
@@ -374,7 +377,7 @@ class _Reading:
                 self.fail("This side is the same as the left one: that states nothing.", node.span)
         for node in nodes:
             if zeros := [part for part in node.walk() if part.op == "zeros" and part is not node]:
-                self.fail("A bold 0 stands alone on its side.", zeros[0].span)
+                self.fail("A bold 0 (zeros) stands alone on its side.", zeros[0].span)
         cores = [_core(node) for node in nodes]
         alone = {_gradient_of(core) for core in cores} - {None}
         for core in cores:
@@ -417,6 +420,8 @@ class _Reading:
                 sign = str(child)
                 continue
             node = self.term(child)
+            if node.op == "zeros" and len(tree.children) > 1:
+                self.fail("A bold 0 (zeros) stands alone on its side.", node.span)
             if sign == "-":
                 node = Node("negative", (node,), node.shape, node.span)
             if total is not None and total.shape != node.shape:
@@ -437,8 +442,6 @@ class _Reading:
             self.no_application(place, places)
             place = self.item(place) if isinstance(place, Tree) else _Sign(place.type, _span(place))
             if isinstance(place, Node):
-                if place.op in ("condition", "pair"):
-                    self.fail("A bracket like this one stands after a function only.", place.span)
                 parts[-1].append(place)
             elif place.kind in ("HADAMARD", "KRONECKER"):
                 if operator and operator != place.kind:
@@ -556,6 +559,8 @@ class _Reading:
 
     def function(self, name: str, argument: Node, span: tuple[int, int]) -> Node:
         shape = argument.shape
+        if argument.op == "condition" or (argument.op == "pair" and name != "max"):
+            self.fail(f"{name} takes one argument.", argument.span)
         if name == "diag":
             if len(shape) != 2 or shape[1] != ONE:
                 self.fail(f"diag takes a column, but this is {shape_text(shape)}.", argument.span)
@@ -572,8 +577,6 @@ class _Reading:
             if argument.op != "pair" or argument.args[0].op != "number" or argument.args[0].data != "0":
                 self.fail(r"max is read as \max(0, …) only.", argument.span)
             return Node("relu", (argument.args[1],), argument.args[1].shape, span)
-        if argument.op == "pair":
-            self.fail(f"{name} takes one argument.", argument.span)
         return Node("relu", (argument,), shape, span) if name == "ReLU" else Node("elementwise", (argument,), shape, span, name)
 
     # --- items: an atom with its indices and exponents ---
@@ -584,6 +587,8 @@ class _Reading:
         self.no_double_script(scripts)
         method = getattr(self, f"read_{atom.data}")
         result = method(atom, scripts, span)
+        if isinstance(result, Node) and result.op in ("condition", "pair"):
+            self.fail("A bracket like this one stands after a function only.", result.span)
         if isinstance(result, _Sign):
             if scripts:
                 self.fail("An index or exponent stands where none can be.", _span(scripts[0]))
@@ -680,8 +685,6 @@ class _Reading:
             if part is None or isinstance(part, Token) and part.type in ("PLUS", "MINUS"):
                 if empty:
                     self.fail("An index is incomplete.", span)
-                if letters and variable is None:
-                    self.fail(f"{letters} is a size, and no index: write another letter.", span)
                 terms.append((sign * number, letters, variable))
                 number, letters, variable, empty = 1, "", None, True
                 sign = -1 if part == "-" else 1
@@ -699,6 +702,8 @@ class _Reading:
                     self.fail("A product of two index variables stands in an index.", span)
             else:
                 self.fail("An index is a letter, a number, or a sum of products of them.", span)
+        if any(letters for _, letters, _ in terms) and not any(variable for _, _, variable in terms):
+            self.fail(f"{terms[0][1]} is a size, and no index: write another letter.", span)
         return Index(tuple(terms))
 
     def variable(self, letter: str) -> str:
@@ -732,7 +737,7 @@ class _Reading:
             return Node("unit", (), (size, ONE), span, index)
         subscript = scripts[0] if scripts and scripts[0].data == "subscript" else None
         if self.known(letter):
-            if subscript and letter.startswith((r"\mathbf", r"\hat", r"\bar", r"\tilde")) and not _slices(subscript) \
+            if subscript and letter.startswith((r"\mathbf", r"\hat", r"\bar", r"\tilde", r"\dot")) and not _slices(subscript) \
                     and len(self.shape(letter)) < 3:
                 self.fail(f"An entry is printed plain: write {_plain(letter)} with its indices.", span)
             return Node("symbol", (), self.shape(letter), span, letter)
@@ -761,6 +766,8 @@ class _Reading:
     def count_indices(self, script: Tree) -> list:
         parts = [part for part in script.children if isinstance(part, Tree)][0].children
         tokens = [part for part in parts if isinstance(part, Token)]
+        if any(token.type == "EQUALS" for token in tokens):
+            self.fail("An = stands in an index.", _span(script))
         if any(token.type in ("COMMA", "PLUS", "MINUS") for token in tokens):
             return [None] * (1 + sum(token.type == "COMMA" for token in tokens))
         return [sign for part in parts for sign in (part if isinstance(part, Token) else [part])]
@@ -806,6 +813,8 @@ class _Reading:
         return _Sign("INDICATOR", span)
 
     def read_zeros(self, atom: Tree, scripts: list, span: tuple[int, int]) -> Node:
+        if scripts:
+            self.fail("A bold 0 (zeros) takes no size: it has the shape of the other side.", _span(scripts[0]))
         return Node("zeros", (), (), span)
 
     def read_size(self, scripts: list, letter: str, span: tuple[int, int]) -> Size:
@@ -902,19 +911,22 @@ class _Reading:
     def read_fraction(self, atom: Tree, scripts: list, span: tuple[int, int]) -> Node | _Sign:
         above, below = [child for child in atom.children if isinstance(child, Tree)]
         over, under = _leading(above), _leading(below)
+        if all(_leading_name(side) == "d" for side in (above, below)):
+            self.fail(r"An ordinary derivative is written with \partial.", span)
         if "differential" in (over, under):
             self.fail(r"An ordinary derivative is written with \partial.", span)
         if "partial" in (over, under):
             if over != under:
                 self.fail(r"∂ stands on one side of the fraction only.", span)
+            for item in (side.children[0].children[0] for side in (above, below)):
+                if len(item.children) > 1:
+                    self.fail("A higher derivative is not in the book's language.", _span(item))
             target = self.target(below)
             if len(above.children) > 1:
                 self.fail("∂ stands before one quantity: put brackets around a sum.", _span(above))
             items = list(above.children[0].children)
             if len(items) == 1 and len(items[0].children) == 1:
                 return _Sign("DERIVATIVE", span, target)
-            if len(items[0].children) > 1:
-                self.fail("A higher derivative is not in the book's language.", _span(items[0]))
             quantity = self.product(items[1:], _span(above))
             return self.derivative(quantity, target, span)
         numerator, denominator = self.sum(above), self.sum(below)
@@ -942,6 +954,8 @@ class _Reading:
     def derivative(self, quantity: Node, target: tuple, span: tuple[int, int]) -> Node:
         glyph, shape, mode, _ = target
         of = quantity.shape
+        if quantity.op in ("condition", "pair"):
+            self.fail("What stands in this bracket is not one value.", quantity.span)
         if any(node.op in ("derivative", "gradient", "differential") for node in quantity.walk()):
             self.fail("A derivative of a derivative is not in the book's language.", span)
         if mode == "entry" or not shape:
@@ -981,8 +995,8 @@ class _Reading:
 
     def unknown(self, letter: str, span: tuple[int, int]) -> None:
         known = [symbol.name for symbol in self.symbols.values()] + [python_name(letter) for letter in self.defined]
-        self.fail(f"Nothing says what {python_name(letter)} is: declare it, as in {python_name(letter)}=\"n\", name the equation that "
-                  f"defines it in given, or give code that computes it. Known are {', '.join(known) or 'no symbols'}.", span)
+        self.fail(f"Nothing says what {python_name(letter)} is (known are {', '.join(known) or 'no symbols'}): declare it, as in "
+                  f"{python_name(letter)}=\"n\", name the equation that defines it in given, or give code that computes it.", span)
 
     def fail(self, reason: str, span: tuple[int, int]) -> None:
         raise FormulaError(reason, self.tex, span)
@@ -997,6 +1011,12 @@ def _only_item(tree: Tree) -> Tree | None:
     if len(tree.children) == 1 and len(tree.children[0].children) == 1 and isinstance(tree.children[0].children[0], Tree):
         return tree.children[0].children[0]
     return None
+
+
+def _leading_name(tree: Tree) -> str:
+    first = tree.children[0]
+    item = first.children[0] if isinstance(first, Tree) else first
+    return str(item.children[0].children[0]) if isinstance(item, Tree) and item.children[0].data == "name" else ""
 
 
 def _core(node: Node) -> Node:

@@ -369,7 +369,7 @@ def _is_operator(item: Tree) -> bool:
     if atom.data != "fraction" or not _is_derivative(atom):
         return False
     above = next(part for part in atom.children if isinstance(part, Tree))
-    return len(above.children[0].children) == 1
+    return isinstance(above.children[0], Tree) and len(above.children[0].children) == 1
 
 
 def deletions(check: Check) -> list[Mutant]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
-__all__ = ["ClaimReport", "GradientMismatch", "Report"]
+__all__ = ["ClaimReport", "GradientMismatch", "Report", "number_text"]
 
 Verdict = Literal["right", "wrong", "not judged"]
 MARKS = {"right": "✓", "wrong": "✗", "not judged": "–"}
@@ -77,3 +77,17 @@ def _line(claim: ClaimReport) -> str:
 
 def _mark(claim: ClaimReport) -> str:
     return f'<span role="img" aria-label="{claim.verdict}">{MARKS[claim.verdict]}</span>'
+
+
+def number_text(value: float, other: float) -> str:
+    """A number in as few digits as tell it from another one.
+
+    >>> number_text(1.0, 1.000001)
+    '1'
+    >>> number_text(1.000001, 1.0)
+    '1.000001'
+    """
+    for digits in range(4, 18):
+        if f"{value:.{digits}g}" != f"{other:.{digits}g}":
+            break
+    return f"{value:.{digits}g}"

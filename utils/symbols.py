@@ -105,7 +105,7 @@ def read_symbols(declared: Mapping[str, object]) -> dict[str, Symbol]:
 
 
 HOW = ('write its sizes, as in x="n", A="m n" or b="1 n", its properties, as in eps="positive" or S="n n symmetric", '
-       'what it is a function of, as in L="of Y", or give a tensor')
+       'what it is a function of, as in L="of Y", a tensor, or a shape with torch code, as in y=("m", lambda A, x: A @ x)')
 
 
 def _read_symbol(name: str, spec: object) -> Symbol:
@@ -133,6 +133,8 @@ def _read_symbol(name: str, spec: object) -> Symbol:
     if len(sizes) > 3:
         raise ValueError(f"{name} is declared with {len(sizes)} sizes, and a symbol has at most three: {HOW}.")
     shape = tuple(map(Size.read, sizes))
+    if shape and "scalar" in properties:
+        raise ValueError(f"{name} is declared as {spec!r}, a scalar with a size: {HOW}.")
     if len(shape) == 1:
         shape = (shape[0], ONE)
     if "symmetric" in properties and (len(shape) != 2 or shape[0] != shape[1]):

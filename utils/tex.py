@@ -19,7 +19,7 @@ GREEK = """alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa l
 ACCENTS = ("hat", "bar", "tilde", "dot")
 FUNCTIONS = ("exp", "log", "sin", "cos", "tanh", "max", "diag", "tr", "ReLU")
 MATRICES = ("bmatrix", "pmatrix")
-ALIGNED = ("aligned", "align", "align*", "split")
+ALIGNED = ("aligned", "split")
 
 _SPACING = re.compile(r"(?:\s|\\[,;:! ]|~|%.*(?:\n|$))+")
 _SIZE = re.compile(r"\\(?:left|right|[bB]igg?[lrm]?|displaystyle|textstyle)(?![A-Za-z])")
@@ -30,9 +30,8 @@ _BRACED = re.compile(r"\s*\{\s*([A-Za-z*]+)\s*\}")
 _PUNCTUATION = {"+": "PLUS", "-": "MINUS", "=": "EQUALS", "(": "LEFT", ")": "RIGHT", "[": "OPEN", "]": "CLOSE",
                 ",": "COMMA", ":": "COLON", "<": "RELATION", ">": "RELATION", "&": "AND"}
 _COMMANDS = {"top": "TRANSPOSE", "odot": "HADAMARD", "otimes": "KRONECKER", "partial": "PARTIAL", "sum": "SUM",
-             "lVert": "NORM", "rVert": "END_NORM", "ge": "RELATION", "geq": "RELATION", "le": "RELATION",
-             "leq": "RELATION", "gt": "RELATION", "lt": "RELATION"}
-_RELATIONS = {"ge": ">=", "geq": ">=", "le": "<=", "leq": "<=", "gt": ">", "lt": "<"}
+             "lVert": "NORM", "rVert": "END_NORM", "ge": "RELATION", "le": "RELATION"}
+_RELATIONS = {"ge": ">=", "le": "<="}
 
 
 class FormulaError(ValueError):
@@ -99,10 +98,15 @@ class _Reader:
     def __init__(self, tex: str):
         self.tex, self.at, self.open = tex, 0, []
         self.aligned = 0  # how often & has stood in this row
+        self.depth = 0    # of brackets and arguments
+        self.begun = self.closed = False  # whether a sign has been read, and whether the rows' environment has ended
 
     def all(self) -> Iterator[Sign]:
         while self._next():
+            if self.closed:
+                raise self._error("Something stands behind the end of the rows.", self.at, self.at + 1)
             yield from self._sign()
+            self.begun = True
         if self.open:
             raise FormulaError(rf"\begin{{{self.open[-1]}}} has no \end.", self.tex, (len(self.tex), len(self.tex)))
 
@@ -130,8 +134,13 @@ class _Reader:
             self.aligned += 1
             if self.aligned > 1:
                 raise self._error("A second & stands in this row: write each equation in a row of its own.", start, start + 1)
+            if self.depth:
+                raise self._error("An & stands inside a bracket or an argument.", start, start + 1)
+        elif character == "}":
+            raise self._error("This brace closes nothing that is open.", start, start + 1)
         elif character in _PUNCTUATION:
             self.at += 1
+            self.depth += (character in "([") - (character in ")]")
             yield Sign(_PUNCTUATION[character], character, start, self.at)
         elif character.isascii() and character.isalpha():
             self.at += 1
@@ -144,6 +153,8 @@ class _Reader:
         if not self._next() or self.tex[self.at] in "}&_^":
             raise self._error(f"Here {wanted} is missing.", self.at, self.at + 1)
         start = self.at
+        if self.tex[start] in "([":
+            raise self._error(f"Here {wanted} begins with {self.tex[start]!r}: write it in braces (and of roots only square ones are read).", start, start + 1)
         if self.tex[start] != "{":
             yield Sign("BEGIN", "{", start, start)
             if self.tex[start] in "0123456789":
@@ -154,9 +165,11 @@ class _Reader:
             yield Sign("END", "}", self.at, self.at)
             return
         self.at += 1
+        self.depth += 1
         yield Sign("BEGIN", "{", start, self.at)
         while self._next() and self.tex[self.at] != "}":
             yield from self._sign()
+        self.depth -= 1
         if self.at >= len(self.tex):
             raise self._error("This brace is not closed.", start, start + 1)
         self.at += 1
@@ -204,10 +217,13 @@ class _Reader:
             raise self._error(f"Only these environments are in the book's language: {', '.join((*MATRICES, *ALIGNED))}.",
                               start, self.at)
         self.at = match.end()
+        if match[1] in ALIGNED and which == "begin" and self.begun:
+            raise self._error("Rows begin in the middle of a formula: they can only be around the whole.", start, self.at)
         if which == "begin":
             self.open.append(match[1])
         elif not self.open or self.open.pop() != match[1]:
             raise self._error(rf"This \end{{{match[1]}}} closes nothing that is open.", start, self.at)
+        self.closed = which == "end" and match[1] in ALIGNED
         if match[1] in MATRICES:
             yield Sign("MATRIX" if which == "begin" else "END_MATRIX", match[1], start, self.at)
 
