@@ -19,7 +19,7 @@ book: $(VENV)/.book $(NODE_MODULES)/.package-lock.json
 test: $(VENV)/.test $(NODE_MODULES)/.package-lock.json
 	$(BIN)/pytest
 
-# Every equation of the book, changed in every way in which a person gets it wrong.
+# Every equation of the book, changed one thing at a time, as people get it wrong.
 mutants: $(VENV)/.test
 	$(BIN)/python tests/survey.py
 

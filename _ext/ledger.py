@@ -8,6 +8,7 @@ illustration with a reason. A page whose equations change is executed again, alt
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -32,6 +33,9 @@ HOW = 'check it in a cell that ends with check_equation("{label}", …), or mark
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    # Whether every check of an equation is itself tried on mistakes; kernels inherit the environment.
+    app.add_config_value("ledger_mutants", True, "env")
+    app.connect("config-inited", lambda app, config: os.environ.update(BOOK_MUTANTS="1" if config.ledger_mutants else ""))
     app.add_directive("ledger", Ledger)
     app.add_node(ledger_place)
     app.connect("builder-inited", _read_texts)
@@ -62,7 +66,7 @@ def _execute_again_if_equations_changed(app: Sphinx, docname: str, source: list[
     cells = "\n".join(FENCE.findall(source[0]))
     named = {label for label in re.findall(r"[\"']([\w.:-]+)[\"']", cells) if label in app.equation_texts}
     if named:
-        digest = hashlib.sha256()
+        digest = hashlib.sha256(str(app.config.ledger_mutants).encode())
         for label in sorted(named):
             tex, path = app.equation_texts[label]
             digest.update(f"{label}\0{tex}\0".encode())
@@ -109,7 +113,7 @@ def _collect(app: Sphinx, env: BuildEnvironment) -> list[str]:
         for entry in entries:
             of_label = [record for record in records[docname] if entry.label and record["label"] == entry.label and record["ok"]]
             entry.record = next((record for record in of_label if _same(record["tex"], entry.tex)), None)
-            book.failures += _faults(entry, of_label)
+            book.failures += _faults(entry, of_label, app.config.ledger_mutants)
         book.failures += _undefined(records[docname], checked, docname, Path(env.doc2path(docname)).read_text("utf-8"))
     illustrations = [entry for entry in book.entries if entry.reason is not None]
     if len(illustrations) * SHARE > len(book.entries):
@@ -151,7 +155,7 @@ def _same(one: str, other: str) -> bool:
     return "".join(one.split()) == "".join(other.split())
 
 
-def _faults(entry: Entry, records: Sequence[Mapping]) -> Iterator[str]:
+def _faults(entry: Entry, records: Sequence[Mapping], mutants: bool) -> Iterator[str]:
     where = f"{entry.docname}.md, line {entry.line}, {entry.label or 'an equation without a label'}"
     shown = " ".join(entry.tex.split())
     if entry.reason is not None:
@@ -159,6 +163,8 @@ def _faults(entry: Entry, records: Sequence[Mapping]) -> Iterator[str]:
             yield f"{where}: an illustration needs a reason: {shown}"
         if entry.record:
             yield f"{where}: this equation is checked, so it is not an illustration: remove the mark."
+    elif mutants and entry.record is not None and entry.record["mutants"] is None:
+        yield f"{where}: this check was not tried on mistakes: build the book with an empty cache."
     elif entry.record is None and records:
         yield f"{where}: what was checked is not what is printed: {shown}"
     elif entry.record is None:
@@ -245,8 +251,8 @@ def _sentence(checked: Sequence[Entry], illustrations: Sequence[Entry]) -> str:
     if tried:
         count = sum(mutants["tried"] for mutants in tried)
         caught = sum(mutants["caught"] for mutants in tried)
-        sentence += (f" {count:,} changes of these equations were tried, such as a transpose left out or two factors exchanged: the "
-                     f"checks refused {caught:,} of them, and the other {count - caught:,} were proved to say the same.")
+        sentence += (f" {count:,} changed equations were tried, with a transpose left out, say, or two factors exchanged: the "
+                     f"checks refused {caught:,} of them, and the other {count - caught:,} were proved to hold as well.")
     return sentence
 
 
@@ -276,22 +282,33 @@ def _equation(entry: Entry, here: str) -> list[nodes.Node]:
 
 def _checked_row(entry: Entry, here: str) -> nodes.row:
     record = entry.record
-    sizes = "; ".join(", ".join(f"{letter} = {size}" for letter, size in draw.items()) for draw in record["sizes"])
     draws = f"{len(record['sizes'])} {'draw' if len(record['sizes']) == 1 else 'draws'}"
-    facts = [("Compared with", ", ".join(record["compared"])), ("Shapes", record["shapes"]),
-             ("Draws", f"{draws}: {sizes}" if sizes else draws),
+    sizes = [", ".join(f"{letter} = {size}" for letter, size in draw.items()) for draw in record["sizes"] if draw]
+    facts = [("Compared with", ", ".join(record["compared"])), ("Symbols", "; ".join(record["symbols"])),
+             ("Given", _given(record["given"], here)), ("Draws", f"{draws}: {'; '.join(sizes)}" if sizes else draws),
              ("Worst error", f"{record['worst']:.0e}".replace("0e+00", "0")), ("Exactly", record["exact"])]
     if mutants := record["mutants"]:
         facts.append(("Mistakes tried", f"{mutants['tried']}, of which {mutants['caught']} were caught"))
-    evidence = nodes.field_list("", *(nodes.field("", nodes.field_name("", name), nodes.field_body("", nodes.paragraph("", text)))
-                                      for name, text in facts if text))
+    evidence = nodes.field_list("", *(
+        nodes.field("", nodes.field_name("", name), nodes.field_body("", nodes.paragraph(
+            "", *([nodes.Text(content)] if isinstance(content, str) else content)))) for name, content in facts if content))
     cell = [evidence]
     if mutants and mutants["equal"]:
         forms = "".join(f"<li><code>{escape(tex)}</code></li>" for tex in mutants["equal"])
         count = len(mutants["equal"])
-        cell.append(nodes.raw("", f"<details><summary>{count} that {'say' if count > 1 else 'says'} the same</summary>"
+        cell.append(nodes.raw("", f"<details><summary>{count} that {'hold' if count > 1 else 'holds'} as well</summary>"
                                   f"<ul>{forms}</ul></details>", format="html"))
     return nodes.row("", _cell(*_equation(entry, here)), _cell(*cell), ids=[row_id(entry.label)])
+
+
+def _given(names: Sequence[str], here: str) -> list[nodes.Node]:
+    """The equations that were taken as known: a link to each, or its TeX."""
+    content: list[nodes.Node] = []
+    for name in names:
+        content += [nodes.Text(", ")] if content else []
+        content.append(nodes.math("", name) if "=" in name else addnodes.pending_xref(
+            "", nodes.literal("", name), refdomain="math", reftype="eq", reftarget=name, refwarn=True, refdoc=here))
+    return content
 
 
 def _illustration_row(entry: Entry, here: str) -> nodes.row:

@@ -2,7 +2,6 @@
 
 import random
 import re
-import shutil
 from dataclasses import replace
 
 import collect
@@ -54,7 +53,7 @@ def test_the_ledger_says_of_each_equation_with_what_it_was_compared_how_often_an
     page = bs4.BeautifulSoup((site / "chapters/ledger.html").read_text("utf-8"), "html.parser")
     for row in page.select("tr[id^=ledger-]"):
         facts = {dt.get_text().rstrip(":"): dd.get_text().strip() for dt, dd in zip(row.select("dt"), row.select("dd"))}
-        assert set(facts) >= {"Compared with", "Draws", "Worst error", "Exactly", "Mistakes tried"}, row["id"]
+        assert set(facts) >= {"Compared with", "Symbols", "Draws", "Worst error", "Exactly", "Mistakes tried"}, row["id"]
         assert float(facts["Worst error"]) < 1e-12
         assert re.match(r"proved|numeric only: ", facts["Exactly"])
         tried, caught = map(int, re.match(r"(\d+), of which (\d+) were caught", facts["Mistakes tried"]).groups())
@@ -71,7 +70,7 @@ def test_the_ledger_says_of_each_equation_with_what_it_was_compared_how_often_an
 @pytest.fixture(scope="module")
 def small_book(tmp_path_factory):
     """A copy with two pages that each test writes, and a ledger."""
-    book = copy_book(tmp_path_factory.mktemp("ledger"))
+    book = copy_book(tmp_path_factory.mktemp("ledger"), mutants=True)
     ledger = (book / "chapters/ledger.md").read_text("utf-8").replace("{ref}`notation-language`", "The notation")
     for chapter in (book / "chapters").glob("*.md"):
         chapter.unlink()
@@ -189,24 +188,17 @@ def test_a_chapter_made_from_the_example_for_authors_passes_the_gate(tmp_path_fa
     page = (ROOT / "chapters/write-a-chapter.md").read_text("utf-8")
     shown = re.search(r"^````md\n(.*?)^````$", page, re.DOTALL | re.MULTILINE)[1]
     assert shown.split("\n+++")[1] in page.split("\n````\n")[1], "what the page shows is what the build executes"
-    book = copy_book(tmp_path_factory.mktemp("author"))
+    book = copy_book(tmp_path_factory.mktemp("author"), mutants=True)
+    ledger = (book / "chapters/ledger.md").read_text("utf-8").replace("{ref}`notation-language`", "The notation")
     for chapter in (book / "chapters").glob("*.md"):
-        if chapter.stem not in ("index", "notation", "tensor-jacobian", "vector-rules", "ledger"):
-            chapter.unlink()
-    (book / "chapters/index.md").unlink()
+        chapter.unlink()
+    (book / "chapters/ledger.md").write_text(ledger, "utf-8")
+    (book / "_toc.yml").write_text("format: jb-book\nroot: chapters/index\nchapters:\n- file: chapters/mine\n"
+                                   "- file: chapters/ledger\n", "utf-8")
     write_page(book, "The root.", "index")
-    head = (ROOT / "chapters/notation.md").read_text("utf-8").split("\n---\n")[0]
-    mine = shown.replace("squared-length", "my-length")
-    (book / "chapters/mine.md").write_text(f"{head}\n---\n\n(mine)=\n# A chapter of mine\n\n{mine}", "utf-8")
-    for chapter in ("notation", "vector-rules", "tensor-jacobian", "ledger"):
-        shutil.copy2(ROOT / f"chapters/{chapter}.md", book / f"chapters/{chapter}.md")
-    toc = (book / "_toc.yml").read_text("utf-8")
-    kept = [line for line in toc.splitlines() if "file:" not in line or any(
-        f"chapters/{name}" in line for name in ("notation", "vector-rules", "tensor-jacobian", "ledger"))]
-    (book / "_toc.yml").write_text("\n".join(kept).replace("      - file: chapters/ledger",
-                                                           "      - file: chapters/mine\n      - file: chapters/ledger") + "\n", "utf-8")
+    # The equations of other chapters that the example refers to are not in this small book.
+    write_page(book, re.sub(r"\{eq\}`[^`]+`", "that equation", shown.replace("squared-length", "my-length")), "mine")
     result = run_jupyter_book(book)
-    failures = result.stdout.split("The book was not built")[-1] if "The book was not built" in result.stdout else ""
-    assert "mine.md" not in failures and not re.search(r"mine\.md.*(WARNING|not checked)", result.stdout), result.stdout[-5000:]
+    assert result.returncode == 0, result.stdout[-5000:]
     html = (book / "_build/html/chapters/mine.html").read_text("utf-8")
     assert html.count('class="checked"') == 3

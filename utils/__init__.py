@@ -2,9 +2,9 @@
 
 from utils.check import check_gradient, expect_mismatch, gradient_report
 from utils.equations import EquationMismatch, check_equation, equation_report
-from utils.formula import FormulaError
 from utils.layout import commutation_matrix, flatten_jacobian, unflatten_jacobian, unvec, vec
 from utils.report import GradientMismatch
+from utils.tex import FormulaError
 
 __all__ = [
     "EquationMismatch",

@@ -26,9 +26,11 @@ from torch import Tensor
 from utils.differences import unit_roundoff
 from utils.evaluate import Evaluation, Exact, Numbers, Unprovable, World, glyphs
 from utils.exact import is_zero
-from utils.formula import Chain, Definition, Equation, FormulaError, define, python_name, read_equation
+from utils.expression import Chain, Definition, Equation
+from utils.formula import define, python_name, read_equation
 from utils.report import number_text
-from utils.symbols import Shape, Symbol, read_symbols, shape_text
+from utils.symbols import Symbol, read_symbols
+from utils.tex import FormulaError
 
 __all__ = ["Check", "EquationMismatch", "EquationReport", "PrintedEquation", "check_equation", "equation_report",
            "find_equation", "read_page"]
@@ -530,7 +532,7 @@ class EquationReport:
     label : None for an equation given as a string
     ok : whether every two sides agree
     finding : one sentence
-    compared, shapes, sizes, worst, exact : for the ledger
+    compared, symbols, sizes, worst, exact, given, mutants : for the ledger
     hint : how it would be right, where one change makes it so
     """
 
@@ -539,7 +541,7 @@ class EquationReport:
     ok: bool
     finding: str
     compared: tuple[str, ...] = ()
-    shapes: str = ""
+    symbols: tuple[str, ...] = ()
     sizes: tuple[Mapping[str, int], ...] = ()
     worst: float = 0.0
     exact: str = ""
@@ -567,11 +569,11 @@ class EquationReports:
         for report in self.reports:
             verdict = "right" if report.ok else "wrong"
             title = (f'<a href="#equation-{escape(report.label)}">{escape(report.label)}</a>' if report.label
-                     else f"<code>{escape(' '.join(report.tex.split()))}</code>")
+                     else f'<span class="tex">${escape(" ".join(report.tex.split()))}$</span>')
             mark = f'<span class="mc-{verdict}"><span role="img" aria-label="{verdict}">{"✓" if report.ok else "✗"}</span></span>'
             lines.append(f"<p>{mark} {title}: {escape(report.finding + report.hint)}</p>")
         records = [{"label": report.label, "tex": report.tex, "ok": report.ok, "compared": list(report.compared),
-                    "shapes": report.shapes, "sizes": [dict(sizes) for sizes in report.sizes], "worst": report.worst,
+                    "symbols": list(report.symbols), "sizes": [dict(sizes) for sizes in report.sizes], "worst": report.worst,
                     "exact": report.exact, "given": list(report.given), "mutants": report.mutants}
                    for report in self.reports]
         shown = {"text/plain": repr(self), "text/html": f'<div class="mc-report">{"".join(lines)}</div>'}
@@ -675,8 +677,8 @@ def _report(check: Check, label: str | None, given: tuple[str, ...], draws: int)
     error = f"{outcome.worst:.0e}".replace("0e+00", "0")
     finding = (f"agrees with {_and(outcome.compared)}, {len(outcome.sizes)} {'draw' if len(outcome.sizes) == 1 else 'draws'}, "
                f"worst error {error}; {exact}.")
-    shapes = ", ".join(f"{symbol.name}: {shape_text(symbol.shape)}" for symbol in check.symbols.values())
-    return EquationReport(label, check.tex, True, finding, outcome.compared, shapes, outcome.sizes, outcome.worst, exact, given,
+    symbols = tuple(str(symbol) for glyph, symbol in check.symbols.items() if glyph in check.used)
+    return EquationReport(label, check.tex, True, finding, outcome.compared, symbols, outcome.sizes, outcome.worst, exact, given,
                           mutants=mutants)
 
 

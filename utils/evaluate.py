@@ -20,8 +20,10 @@ import torch
 from torch import Tensor
 
 from utils.differences import slope_along
-from utils.formula import FIRST, Definition, Equation, FormulaError, Index, Node, python_name
+from utils.expression import FIRST, Definition, Equation, Index, Node
+from utils.formula import python_name
 from utils.symbols import Symbol
+from utils.tex import FormulaError
 
 __all__ = ["Evaluation", "Exact", "Numbers", "Unprovable", "World", "glyphs"]
 

@@ -8,185 +8,17 @@ their sizes: m × n never fits n × m, even where m = n. Nothing is broadcast, a
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 
-from lark import Lark, Token, Tree
-from lark.exceptions import UnexpectedInput
-from lark.lexer import Lexer
+from lark import Token, Tree
 
+from utils.expression import COLON, FIRST, Chain, Definition, Equation, Index, Node
+from utils.grammar import WORDS, inside, only_item, parse, span_of
 from utils.symbols import ONE, Shape, Size, Symbol, shape_text
 from utils.tex import FormulaError, signs
 
-__all__ = ["Chain", "Definition", "Equation", "FormulaError", "Index", "Node", "define", "parse", "python_name",
-           "read_equation"]
-
-GRAMMAR = r"""
-start: row (ROW row)*
-row: EQUALS? sum (EQUALS sum)*
-sum: (PLUS | MINUS)? term ((PLUS | MINUS) term)*
-term: (item | HADAMARD | KRONECKER)+
-item: atom script*
-script: SUB BEGIN subscript END             -> subscript
-      | SUPER BEGIN TRANSPOSE END           -> transpose
-      | SUPER BEGIN sum END                 -> power
-subscript: (inner | NUMBER | COLON | COMMA | PLUS | MINUS | EQUALS)+
-inner: NAME script*
-atom: NAME                                  -> name
-    | NUMBER                                -> number
-    | DELTA                                 -> delta
-    | ONES                                  -> ones
-    | ZEROS                                 -> zeros
-    | FUNCTION                              -> function
-    | SUM                                   -> summation
-    | PARTIAL                               -> partial
-    | DIFFERENTIAL                          -> differential
-    | BEGIN sum END                         -> group
-    | LEFT sum (COMMA sum)* RIGHT           -> bracket
-    | OPEN sum (RELATION sum)? CLOSE        -> square
-    | NORM sum END_NORM                     -> norm
-    | FRACTION BEGIN sum END BEGIN sum END  -> fraction
-    | ROOT BEGIN sum END                    -> root
-    | MATRIX cells (MATRIX_ROW cells)* END_MATRIX -> matrix
-cells: sum (AND sum)*
-%declare ROW EQUALS PLUS MINUS HADAMARD KRONECKER SUB SUPER BEGIN END TRANSPOSE NAME NUMBER COLON COMMA DELTA ONES ZEROS
-%declare FUNCTION SUM PARTIAL DIFFERENTIAL LEFT RIGHT OPEN CLOSE RELATION NORM END_NORM FRACTION ROOT MATRIX MATRIX_ROW
-%declare END_MATRIX AND
-"""
-WORDS = {"ROW": "a new row", "EQUALS": "=", "PLUS": "+", "MINUS": "−", "HADAMARD": "⊙", "KRONECKER": "⊗", "SUB": "an index",
-         "SUPER": "an exponent", "BEGIN": "{", "END": "}", "TRANSPOSE": "⊤", "NAME": "a symbol", "NUMBER": "a number",
-         "COLON": ":", "COMMA": "a comma", "DELTA": "δ", "ONES": "a bold 1", "ZEROS": "a bold 0", "FUNCTION": "a function",
-         "SUM": "Σ", "PARTIAL": "∂", "DIFFERENTIAL": "d", "LEFT": "(", "RIGHT": ")", "OPEN": "[", "CLOSE": "]",
-         "RELATION": "a relation such as >", "NORM": "a norm", "END_NORM": "the end of a norm", "FRACTION": "a fraction",
-         "ROOT": "a root", "MATRIX": "a matrix", "MATRIX_ROW": "a new row of a matrix", "END_MATRIX": "the end of a matrix",
-         "AND": "&", "$END": "the end"}
-OPERANDS = {"NAME", "NUMBER", "DELTA", "ONES", "ZEROS", "FUNCTION", "SUM", "PARTIAL", "DIFFERENTIAL", "LEFT", "OPEN", "NORM",
-            "FRACTION", "ROOT", "MATRIX", "BEGIN"}
-
-
-class _Signs(Lexer):
-    def __init__(self, conf):
-        pass
-
-    def lex(self, tex):
-        for sign in signs(tex):
-            yield Token(sign.kind, sign.text, start_pos=sign.start, end_pos=sign.end)
-
-
-@lru_cache(None)
-def _grammar() -> Lark:
-    return Lark(GRAMMAR, parser="lalr", lexer=_Signs, propagate_positions=True)
-
-
-@lru_cache(4096)
-def parse(tex: str) -> Tree:
-    """The parse tree of an equation or a chain, row by row; products are flat lists.
-
-    Raises
-    ------
-    FormulaError
-        Where the TeX is not in the book's language: says what stands there and what may stand there.
-    """
-    try:
-        return _grammar().parse(tex)
-    except RecursionError:
-        raise FormulaError("This formula is nested too deeply.", tex, (0, len(tex))) from None
-    except UnexpectedInput as error:
-        token = error.token
-        expected = set(error.accepts or error.expected)
-        wanted = ["a term"] if expected & OPERANDS else []
-        wanted += sorted(WORDS[kind] for kind in expected - (OPERANDS | {"HADAMARD", "KRONECKER"} if wanted else set()))
-        found = "the formula ends" if token.type == "$END" else f"{WORDS[token.type]} stands"
-        place = (len(tex), len(tex)) if token.type == "$END" else (token.start_pos, token.end_pos)
-        raise FormulaError(f"Here {found}, where {_either(wanted)} was expected.", tex, place) from None
-
-
-def _either(words: Sequence[str]) -> str:
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} or {words[-1]}"
-
-
-# --- expressions ------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Index:
-    """One place in a list of indices: a colon, or a sum of products of integers, sizes and at most one index variable.
-
-    terms : for p n + q, ((1, "n", "p"), (1, "", "q")); None for a colon
-    """
-
-    terms: tuple[tuple[int, str, str | None], ...] | None
-
-    @property
-    def variable(self) -> str | None:
-        """The index variable, where the index is nothing else."""
-        if self.terms and len(self.terms) == 1 and self.terms[0][:2] == (1, ""):
-            return self.terms[0][2]
-        return None
-
-
-COLON = Index(None)
-FIRST = Index(())  # the only place of an axis of length 1
-
-
-@dataclass(frozen=True, eq=False)
-class Node:
-    """An expression: an operation, its arguments, and the shape of its value.
-
-    op : names a method of ``utils.evaluate.Evaluation``
-    span : its place in the TeX
-    data : what else the operation needs: a glyph, a number, indices
-    """
-
-    op: str
-    args: tuple[Node, ...]
-    shape: Shape
-    span: tuple[int, int]
-    data: object = None
-
-    def walk(self):
-        yield self
-        for argument in self.args:
-            yield from argument.walk()
-
-
-@dataclass(frozen=True, eq=False)
-class Chain:
-    """Sides that are said to be equal: a = b = c."""
-
-    sides: tuple[Node, ...]
-
-
-@dataclass(eq=False)
-class Equation:
-    """A read equation.
-
-    chains : one for each row that begins anew
-    indices : the size that each index variable runs to; a variable bound by a sum has a name of its own, such as i#1
-    free : for each chain, the variables that no sum binds, in the order in which they appear
-    """
-
-    tex: str
-    chains: list[Chain]
-    indices: dict[str, Size]
-    free: list[list[str]]
-
-
-@dataclass(frozen=True, eq=False)
-class Definition:
-    """A symbol that an equation defines.
-
-    variables : of its entries, where the equation defines it entry by entry (y_i = …)
-    transposed : where the equation gives its transpose
-    """
-
-    glyph: str
-    shape: Shape
-    node: Node
-    equation: Equation
-    variables: tuple[str, ...] = ()
-    transposed: bool = False
+__all__ = ["define", "python_name", "read_equation"]
 
 
 def read_equation(tex: str, symbols: Mapping[str, Symbol], defined: Mapping[str, Shape] = {}) -> Equation:
@@ -213,7 +45,7 @@ def read_equation(tex: str, symbols: Mapping[str, Symbol], defined: Mapping[str,
       \frac{\partial}{\partial\mathbf x}(\mathbf A\mathbf x) = \mathbf A^\top
                                                                ^^^^^^^^^^^^^^
     """
-    return _Reading(tex, symbols, dict(defined)).equation()
+    return _within_reason(tex, lambda: _Reading(tex, symbols, dict(defined)).equation())
 
 
 def define(tex: str, symbols: Mapping[str, Symbol], defined: Mapping[str, Shape] = {}) -> list[Definition]:
@@ -224,7 +56,14 @@ def define(tex: str, symbols: Mapping[str, Symbol], defined: Mapping[str, Shape]
     FormulaError
         If a left side is not a symbol, its transpose, or its entries.
     """
-    return _Reading(tex, symbols, dict(defined)).definitions()
+    return _within_reason(tex, lambda: _Reading(tex, symbols, dict(defined)).definitions())
+
+
+def _within_reason(tex: str, read):
+    try:
+        return read()
+    except RecursionError:
+        raise FormulaError("This formula is nested too deeply.", tex, (0, len(tex))) from None
 
 
 @dataclass(frozen=True)
@@ -275,20 +114,20 @@ class _Reading:
         found = []
         for sides in self.rows():
             if len(sides) < 2:
-                self.fail("Here is no equation: an = is missing.", _span(sides[0]))
+                self.fail("Here is no equation: an = is missing.", span_of(sides[0]))
             left = self.left_side(sides[0])
             if left is None:
-                self.fail("A definition has on its left a symbol, its transpose, or its entries.", _span(sides[0]))
+                self.fail("A definition has on its left a symbol, its transpose, or its entries.", span_of(sides[0]))
             glyph, variables, transposed = left
             if glyph in self.sizes:
-                self.fail(f"{glyph} is a size, and cannot be defined.", _span(sides[0]))
+                self.fail(f"{glyph} is a size, and cannot be defined.", span_of(sides[0]))
             self.used = []
             node = self.sum(sides[1])
             if bad := [part for part in node.walk() if part.op == "differential"]:
                 self.fail("A definition holds no differential.", bad[0].span)
             for side in sides[2:]:
                 self.same_shape([node, self.sum(side)])
-            printed = str(_only_item(sides[0]).children[0].children[0])
+            printed = str(only_item(sides[0]).children[0].children[0])
             if variables and printed != glyph and node.shape:
                 self.fail(f"An entry is a scalar, but this side is {shape_text(node.shape)}.", node.span)
             shape = self.defined_shape(glyph, variables, transposed, node)
@@ -309,17 +148,17 @@ class _Reading:
             sides = [child for child in row.children if isinstance(child, Tree)]
             if row.children[0] == "=":
                 if not chains:
-                    self.fail("The equation begins with =: its left side is missing.", _span(row))
+                    self.fail("The equation begins with =: its left side is missing.", span_of(row))
                 chains[-1] += sides
             elif chains and len(sides) == 1:
-                self.fail("Here is no equation: an = is missing.", _span(row))
+                self.fail("Here is no equation: an = is missing.", span_of(row))
             else:
                 chains.append(sides)
         return chains
 
     def left_side(self, side: Tree) -> tuple[str, tuple[str, ...], bool] | None:
         """What a definition defines: the glyph, the variables of its entries, whether its transpose is given."""
-        item = _only_item(side)
+        item = only_item(side)
         if item is None or item.children[0].data != "name":
             return None
         letter, scripts = item.children[0].children[0], item.children[1:]
@@ -370,7 +209,7 @@ class _Reading:
 
     def no_circle(self, nodes: list[Node], sides: list[Tree]) -> None:
         """Refuse what states nothing: the same on both sides, or J_X = J_X ⊙ 1[X > 0], which holds too often."""
-        texts = [[sign.text for sign in signs(self.tex[slice(*_span(side))]) if sign.kind not in ("BEGIN", "END")]
+        texts = [[sign.text for sign in signs(self.tex[slice(*span_of(side))]) if sign.kind not in ("BEGIN", "END")]
                  for side in sides]
         for node, text in zip(nodes[1:], texts[1:]):
             if text == texts[0]:
@@ -428,10 +267,10 @@ class _Reading:
                 self.fail(f"Terms of different shapes are added: {shape_text(total.shape)} and {shape_text(node.shape)}.",
                           node.span)
             total = node if total is None else Node("add", (total, node), node.shape, (total.span[0], node.span[1]))
-        return replace(total, span=_span(tree))
+        return replace(total, span=span_of(tree))
 
     def term(self, tree: Tree) -> Node:
-        return self.product(list(tree.children), _span(tree))
+        return self.product(list(tree.children), span_of(tree))
 
     def product(self, places: list[Tree | Token], span: tuple[int, int]) -> Node:
         """A flat list of factors: what Σ, functions and ∂/∂x take is settled first, then ⊙ or ⊗ divides the rest."""
@@ -440,7 +279,7 @@ class _Reading:
         while places:
             place = places.pop(0)
             self.no_application(place, places)
-            place = self.item(place) if isinstance(place, Tree) else _Sign(place.type, _span(place))
+            place = self.item(place) if isinstance(place, Tree) else _Sign(place.type, span_of(place))
             if isinstance(place, Node):
                 parts[-1].append(place)
             elif place.kind in ("HADAMARD", "KRONECKER"):
@@ -478,11 +317,11 @@ class _Reading:
             of_something = letter in self.defined or (symbol is not None and (symbol.of or callable(symbol.value)))
             if of_something and (not self.shape(letter) or ONE in self.shape(letter)):
                 self.fail(f"{python_name(letter)}(…) reads as a function of what is in the bracket: write {python_name(letter)} alone, or, "
-                          "for a product, the bracket first.", (_span(atom)[0], _span(following)[1]))
+                          "for a product, the bracket first.", (span_of(atom)[0], span_of(following)[1]))
         if atom.data == "number" and following.data == "fraction" and not any(True for _ in following.find_data("name")) \
                 and not any(True for _ in following.find_data("partial")):
             self.fail("A number before a fraction of numbers reads as their sum: write one fraction.",
-                      (_span(atom)[0], _span(following)[1]))
+                      (span_of(atom)[0], span_of(following)[1]))
 
     def juxtaposed(self, factors: list[Node], span: tuple[int, int]) -> Node:
         result = factors[0]
@@ -517,7 +356,7 @@ class _Reading:
         name, start, stop = sign.data
         if not rest:
             self.fail("Σ has nothing to add up.", sign.span)
-        if name in self.bound or name in self.used or name in self.sizes:
+        if name in self.bound or name in self.used or name in self.sizes or name in self.symbols:
             self.fail(f"The index {name} of this sum has another meaning already.", sign.span)
         self.sums += 1
         own = f"{name}#{self.sums}"
@@ -536,9 +375,9 @@ class _Reading:
             what = {"square": "a condition such as [x > 0]", "name": "a symbol"}.get(wanted[0], "a bracket")
             self.fail(f"{name} must be followed by {what}.", sign.span)
         atom, scripts = tree.children[0], list(tree.children[1:])
-        span = (sign.span[0], _span(atom)[1])
+        span = (sign.span[0], span_of(atom)[1])
         if sign.kind == "DIFFERENTIAL":
-            node = self.read_name(atom, scripts, _span(tree))
+            node = self.read_name(atom, scripts, span_of(tree))
             if node.op != "symbol" or scripts:
                 self.fail("d stands before a symbol.", node.span)
             return Node("differential", (), node.shape, span, node.data)
@@ -554,7 +393,7 @@ class _Reading:
         else:
             node = self.derivative(argument, sign.data, span)
         for script in scripts:
-            node = self.scripted(node, script, (span[0], _span(script)[1]))
+            node = self.scripted(node, script, (span[0], span_of(script)[1]))
         return node
 
     def function(self, name: str, argument: Node, span: tuple[int, int]) -> Node:
@@ -583,7 +422,7 @@ class _Reading:
 
     def item(self, tree: Tree) -> Node | _Sign:
         atom, scripts = tree.children[0], list(tree.children[1:])
-        span = (_span(atom)[0], _span(tree)[1])
+        span = (span_of(atom)[0], span_of(tree)[1])
         self.no_double_script(scripts)
         method = getattr(self, f"read_{atom.data}")
         result = method(atom, scripts, span)
@@ -591,20 +430,20 @@ class _Reading:
             self.fail("A bracket like this one stands after a function only.", result.span)
         if isinstance(result, _Sign):
             if scripts:
-                self.fail("An index or exponent stands where none can be.", _span(scripts[0]))
+                self.fail("An index or exponent stands where none can be.", span_of(scripts[0]))
             return result
         for script in scripts:
-            result = self.scripted(result, script, (span[0], _span(script)[1]))
+            result = self.scripted(result, script, (span[0], span_of(script)[1]))
         return result
 
     def no_double_script(self, scripts: list[Tree]) -> None:
         below = [script.data == "subscript" for script in scripts]
         if len(below) > 2 or below in ([True, True], [False, False]):
             self.fail("Two indices or two exponents stand one behind the other: put brackets around the first.",
-                      _span(scripts[-1]))
+                      span_of(scripts[-1]))
         if below == [False, True] and scripts[0].data == "transpose":
             self.fail("An index stands behind ⊤, and the two print in one place: put brackets around what is transposed.",
-                      _span(scripts[-1]))
+                      span_of(scripts[-1]))
 
     def scripted(self, node: Node, script: Tree, span: tuple[int, int]) -> Node:
         if script.data == "transpose":
@@ -612,18 +451,18 @@ class _Reading:
                 self.fail("An array with three axes has no transpose.", span)
             return Node("transpose", (node,), node.shape[::-1], span)
         if script.data == "power":
-            inner = [child for child in script.children if isinstance(child, Tree)][0]
-            item = _only_item(inner if len(inner.children) == 1 else Tree("sum", inner.children[1:]))
+            inner = inside(script)
+            item = only_item(inner if len(inner.children) == 1 else Tree("sum", inner.children[1:]))
             if item is not None and item.children[0].data == "name" and item.children[0].children[0] == "T":
-                self.fail(r"A transpose is written ^\top.", _span(script))
+                self.fail(r"A transpose is written ^\top.", span_of(script))
             if item is None or item.children[0].data != "number" or len(item.children) > 1 or len(inner.children) > 2:
-                self.fail("An exponent is a number.", _span(script))
+                self.fail("An exponent is a number.", span_of(script))
             exponent = self.sum(inner)
             if node.shape:
                 self.fail(f"Only a scalar has powers, and this is {shape_text(node.shape)}: write the product.", span)
             return Node("power", (node, exponent), (), span)
         if not node.shape:
-            self.fail("A scalar has no entries: an index stands here.", _span(script))
+            self.fail("A scalar has no entries: an index stands here.", span_of(script))
         return self.select(node, self.read_indices(script, len(node.shape), node.shape), span)
 
     def select(self, node: Node, indices: tuple[Index, ...], span: tuple[int, int]) -> Node:
@@ -659,12 +498,12 @@ class _Reading:
             self.fail(f"The index {name.split('#')[0]} runs to {known} elsewhere, and to {size} here.", span)
 
     def read_indices(self, script: Tree, axes: int, shape: Shape = ()) -> tuple[Index, ...]:
-        parts = [part for part in script.children if isinstance(part, Tree)][0].children
+        parts = inside(script).children
         groups: list[list] = [[]]
         arithmetic = any(isinstance(part, Token) and part.type in ("COMMA", "PLUS", "MINUS") for part in parts)
         for part in parts:
             if isinstance(part, Token) and part.type == "EQUALS":
-                self.fail("An = stands in an index.", _span(part))
+                self.fail("An = stands in an index.", span_of(part))
             if isinstance(part, Token) and part.type == "COMMA":
                 groups.append([])
             else:
@@ -672,9 +511,9 @@ class _Reading:
         if not arithmetic:
             digits = [list(part) if isinstance(part, Token) and part.type == "NUMBER" else [part] for part in groups[0]]
             groups = [[part] for group in digits for part in group]
-        indices = tuple(self.read_index(group, _span(script)) for group in groups)
+        indices = tuple(self.read_index(group, span_of(script)) for group in groups)
         if len(indices) == 1 and len(shape) == 2 and ONE in shape and shape != (ONE, ONE):
-            self.runs(indices[0], shape[0] if shape[1] == ONE else shape[1], _span(script))
+            self.runs(indices[0], shape[0] if shape[1] == ONE else shape[1], span_of(script))
         return indices
 
     def read_index(self, parts: list, span: tuple[int, int]) -> Index:
@@ -757,17 +596,17 @@ class _Reading:
             count = len(self.count_indices(script))
             if count == (1 if vector else len(shape)):
                 base = Node("symbol", (), shape, span, bold)
-                return self.select(base, self.read_indices(script, len(shape), shape), (span[0], _span(script)[1]))
+                return self.select(base, self.read_indices(script, len(shape), shape), (span[0], span_of(script)[1]))
         if found:
             self.fail(f"{letter} stands with {len(self.count_indices(script))} indices, but {python_name(found[0])} has shape "
                       f"{shape_text(self.shape(found[0]))}.", span)
         self.unknown(letter, span)
 
     def count_indices(self, script: Tree) -> list:
-        parts = [part for part in script.children if isinstance(part, Tree)][0].children
+        parts = inside(script).children
         tokens = [part for part in parts if isinstance(part, Token)]
         if any(token.type == "EQUALS" for token in tokens):
-            self.fail("An = stands in an index.", _span(script))
+            self.fail("An = stands in an index.", span_of(script))
         if any(token.type in ("COMMA", "PLUS", "MINUS") for token in tokens):
             return [None] * (1 + sum(token.type == "COMMA" for token in tokens))
         return [sign for part in parts for sign in (part if isinstance(part, Token) else [part])]
@@ -814,7 +653,7 @@ class _Reading:
 
     def read_zeros(self, atom: Tree, scripts: list, span: tuple[int, int]) -> Node:
         if scripts:
-            self.fail("A bold 0 (zeros) takes no size: it has the shape of the other side.", _span(scripts[0]))
+            self.fail("A bold 0 (zeros) takes no size: it has the shape of the other side.", span_of(scripts[0]))
         return Node("zeros", (), (), span)
 
     def read_size(self, scripts: list, letter: str, span: tuple[int, int]) -> Size:
@@ -822,13 +661,13 @@ class _Reading:
             self.fail(rf"\mathbf {letter} needs its size as an index.", span)
         script = scripts.pop(0)
         size = ONE
-        for part in [part for part in script.children if isinstance(part, Tree)][0].children:
+        for part in inside(script).children:
             text = str(part) if isinstance(part, Token) else str(part.children[0])
             if isinstance(part, Tree) and len(part.children) > 1:
-                self.fail("A size is a product of letters and numbers.", _span(script))
+                self.fail("A size is a product of letters and numbers.", span_of(script))
             if not (text.isdigit() or text in self.sizes):
                 self.fail(f"{text!r} is not a size that is known here; known are {', '.join(sorted(self.sizes)) or 'none'}.",
-                          _span(script))
+                          span_of(script))
             size = size * Size.read(text)
         return size
 
@@ -845,52 +684,52 @@ class _Reading:
         bounds = {script.data: script for script in scripts}
         if set(bounds) != {"subscript", "power"} or len(scripts) != 2:
             self.fail(r"Σ needs both bounds, as in \sum_{i=1}^{n}.", span)
-        lower = [part for part in bounds["subscript"].children if isinstance(part, Tree)][0].children
+        lower = inside(bounds["subscript"]).children
         if len(lower) != 3 or str(lower[1]) != "=" or not isinstance(lower[0], Tree) or len(lower[0].children) > 1 \
                 or not str(lower[2]).isdigit():
-            self.fail(r"The lower bound of Σ names the index and where it begins, as in i=1.", _span(bounds["subscript"]))
-        inner = [part for part in bounds["power"].children if isinstance(part, Tree)][0]
+            self.fail(r"The lower bound of Σ names the index and where it begins, as in i=1.", span_of(bounds["subscript"]))
+        inner = inside(bounds["power"])
         upper = ONE
         for item in inner.children[0].children if len(inner.children) == 1 else [None]:
             text = str(item.children[0].children[0]) if isinstance(item, Tree) and len(item.children) == 1 else ""
             if not (text in self.sizes or text.isdigit()):
                 self.fail(f"The upper bound of Σ is a size; known are {', '.join(sorted(self.sizes)) or 'none'}.",
-                          _span(bounds["power"]))
+                          span_of(bounds["power"]))
             upper = upper * Size.read(text)
         scripts.clear()
         return _Sign("SUM", span, (str(lower[0].children[0]), int(lower[2]), upper))
 
     def read_group(self, atom: Tree, scripts: list, span: tuple[int, int]) -> Node:
-        return self.sum([child for child in atom.children if isinstance(child, Tree)][0])
+        return self.sum(inside(atom))
 
     def read_bracket(self, atom: Tree, scripts: list, span: tuple[int, int]) -> Node:
         nodes = [self.sum(child) for child in atom.children if isinstance(child, Tree)]
         if len(nodes) == 1:
-            return replace(nodes[0], span=_span(atom))
+            return replace(nodes[0], span=span_of(atom))
         if len(nodes) == 2:
-            return Node("pair", tuple(nodes), (), _span(atom))
+            return Node("pair", tuple(nodes), (), span_of(atom))
         self.fail("Three things stand in one bracket.", span)
 
     def read_square(self, atom: Tree, scripts: list, span: tuple[int, int]) -> Node:
         sides = [self.sum(child) for child in atom.children if isinstance(child, Tree)]
         if len(sides) == 1:
-            return replace(sides[0], span=_span(atom))
+            return replace(sides[0], span=span_of(atom))
         relation = next(str(child) for child in atom.children if isinstance(child, Token) and child.type == "RELATION")
         left, right = sides
         if (right.args[0] if right.op == "negative" else right).op != "number" and left.shape != right.shape:
             self.fail("A condition compares every entry with one number, or two values of one shape.", span)
-        return Node("condition", (left, right), left.shape, _span(atom), relation)
+        return Node("condition", (left, right), left.shape, span_of(atom), relation)
 
     def read_norm(self, atom: Tree, scripts: list, span: tuple[int, int]) -> Node:
-        node = self.sum([child for child in atom.children if isinstance(child, Tree)][0])
+        node = self.sum(inside(atom))
         if len(node.shape) != 2:
             self.fail(f"A norm is of a vector or a matrix, but this is {shape_text(node.shape)}.", span)
         if any(script.data == "subscript" for script in scripts):
-            self.fail("A norm stands without an index: it is the root of the sum of the squared entries.", _span(scripts[0]))
+            self.fail("A norm stands without an index: it is the root of the sum of the squared entries.", span_of(scripts[0]))
         return Node("norm", (node,), (), span)
 
     def read_root(self, atom: Tree, scripts: list, span: tuple[int, int]) -> Node:
-        node = self.sum([child for child in atom.children if isinstance(child, Tree)][0])
+        node = self.sum(inside(atom))
         if node.shape:
             self.fail(f"A root is taken of a scalar, but this is {shape_text(node.shape)}.", node.span)
         return Node("elementwise", (node,), (), span, "sqrt")
@@ -920,14 +759,14 @@ class _Reading:
                 self.fail(r"∂ stands on one side of the fraction only.", span)
             for item in (side.children[0].children[0] for side in (above, below)):
                 if len(item.children) > 1:
-                    self.fail("A higher derivative is not in the book's language.", _span(item))
+                    self.fail("A higher derivative is not in the book's language.", span_of(item))
             target = self.target(below)
             if len(above.children) > 1:
-                self.fail("∂ stands before one quantity: put brackets around a sum.", _span(above))
+                self.fail("∂ stands before one quantity: put brackets around a sum.", span_of(above))
             items = list(above.children[0].children)
             if len(items) == 1 and len(items[0].children) == 1:
                 return _Sign("DERIVATIVE", span, target)
-            quantity = self.product(items[1:], _span(above))
+            quantity = self.product(items[1:], span_of(above))
             return self.derivative(quantity, target, span)
         numerator, denominator = self.sum(above), self.sum(below)
         if denominator.shape:
@@ -942,14 +781,14 @@ class _Reading:
         """What a derivative is by: a symbol, an entry of one, or the vec of one."""
         items = list(tree.children[0].children) if len(tree.children) == 1 else []
         if len(items) > 1:
-            node = self.product(items[1:], _span(tree))
+            node = self.product(items[1:], span_of(tree))
             if node.op == "vec" and node.args[0].op == "symbol":
                 return node.args[0].data, node.args[0].shape, node.data, ()
             if node.op == "symbol":
                 return node.data, node.shape, "whole", ()
             if node.op == "select" and node.args[0].op == "symbol" and not node.shape:
                 return node.args[0].data, node.args[0].shape, "entry", node.data
-        self.fail("A derivative is by a symbol, an entry of a symbol, or the vec of a symbol.", _span(tree))
+        self.fail("A derivative is by a symbol, an entry of a symbol, or the vec of a symbol.", span_of(tree))
 
     def derivative(self, quantity: Node, target: tuple, span: tuple[int, int]) -> Node:
         glyph, shape, mode, _ = target
@@ -1002,17 +841,6 @@ class _Reading:
         raise FormulaError(reason, self.tex, span)
 
 
-def _span(tree: Tree | Token) -> tuple[int, int]:
-    return (tree.start_pos, tree.end_pos) if isinstance(tree, Token) else (tree.meta.start_pos, tree.meta.end_pos)
-
-
-def _only_item(tree: Tree) -> Tree | None:
-    """The one item of a sum of one term of one factor."""
-    if len(tree.children) == 1 and len(tree.children[0].children) == 1 and isinstance(tree.children[0].children[0], Tree):
-        return tree.children[0].children[0]
-    return None
-
-
 def _leading_name(tree: Tree) -> str:
     first = tree.children[0]
     item = first.children[0] if isinstance(first, Tree) else first
@@ -1039,7 +867,7 @@ def _inner_name(script: Tree) -> Tree | None:
     """The name that stands in an index, where the index is a name with a font or an accent: the W of J_W."""
     if script.data != "subscript":
         return None
-    parts = [part for part in script.children if isinstance(part, Tree)][0].children
+    parts = inside(script).children
     if len(parts) == 1 and isinstance(parts[0], Tree) and parts[0].children[0].startswith("\\"):
         return parts[0]
     return None
@@ -1047,7 +875,7 @@ def _inner_name(script: Tree) -> Tree | None:
 
 def _slices(script: Tree) -> bool:
     return any(isinstance(part, Token) and part.type == "COLON"
-               for part in [part for part in script.children if isinstance(part, Tree)][0].children)
+               for part in inside(script).children)
 
 
 def _leading(tree: Tree) -> str:

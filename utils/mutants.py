@@ -7,14 +7,16 @@ it right says how.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from lark import Token, Tree
 
-from utils.formula import FormulaError, define, parse
-from utils.tex import plain_brackets, signs
+from utils.formula import define
+from utils.grammar import inside, parse, span_of
+from utils.tex import FormulaError, plain_brackets, signs
 
 if TYPE_CHECKING:
     from utils.equations import Check
@@ -73,7 +75,7 @@ class _Changes:
         self.scalars = [name for name in dict.fromkeys(names) if "mathbf" not in name]
         self.letters = check.letters
         self.indices = sorted({sign.text for sign in self._index_signs() if sign.kind == "NAME"})
-        self.differentiated = {_span(item)[0] for term in self.tree.find_data("term") for item in term.children[1:]
+        self.differentiated = {span_of(item)[0] for term in self.tree.find_data("term") for item in term.children[1:]
                                if isinstance(item, Tree) and isinstance(term.children[0], Tree)
                                and term.children[0].children[0].data == "partial"}
         self.entries = sorted({str(item.children[0].children[0]) for item in self.tree.find_data("item")
@@ -93,13 +95,13 @@ class _Changes:
         yield from self.of_signs()
 
     def changed(self, kind: str, start: int, end: int, new: str, around: Tree | None = None) -> Mutant:
-        first, last = _span(around) if around is not None else (start, end)
+        first, last = span_of(around) if around is not None else (start, end)
         return Mutant(self.tex[:start] + new + self.tex[end:], kind, self.tex[first:last],
                       self.tex[first:start] + new + self.tex[end:last])
 
     def of_sides(self, sides: list[Tree]) -> Iterator[Mutant]:
         for side in sides:
-            start, end = _span(side)
+            start, end = span_of(side)
             text = self.tex[start:end]
             if text.strip() in ("0", r"\mathbf 0", r"\mathbf{0}"):
                 continue  # a changed zero is still zero
@@ -118,14 +120,14 @@ class _Changes:
             if isinstance(piece, Token):
                 yield self.changed("sign", piece.start_pos, piece.end_pos, "-" if piece == "+" else "+", total)
         if terms[0] == 0 and len(terms) > 1:
-            start = _span(total)[0]
+            start = span_of(total)[0]
             yield self.changed("sign", start, start, "-", total)
         if len(terms) > 1:
             for place in terms:
-                start = _span(pieces[place])[0]
+                start = span_of(pieces[place])[0]
                 yield self.changed("factor 2", start, start, r"2\,", total)
             for number, place in enumerate(terms):
-                start, end = _span(pieces[place])
+                start, end = span_of(pieces[place])
                 if place and isinstance(pieces[place - 1], Token):
                     start = pieces[place - 1].start_pos
                 elif number == 0 and isinstance(pieces[place + 1], Token) and pieces[place + 1] == "+":
@@ -166,15 +168,15 @@ class _Changes:
         first, last = term.children[0], term.children[-1]
         if isinstance(last, Tree) and first is not last and first.children[0].data == "summation" \
                 and last.children[-1].data == "power":
-            power = _span(last.children[-1])
-            yield self.changed("power of the sum", _span(term)[0], power[1],
-                               f"({self.tex[_span(term)[0]:power[0]]}){self.tex[slice(*power)]}")
+            power = span_of(last.children[-1])
+            yield self.changed("power of the sum", span_of(term)[0], power[1],
+                               f"({self.tex[span_of(term)[0]:power[0]]}){self.tex[slice(*power)]}")
 
     def of_item(self, item: Tree) -> Iterator[Mutant]:
         atom, scripts = item.children[0], item.children[1:]
-        start, end = _span(item)
+        start, end = span_of(item)
         for script in scripts:
-            first, last = _span(script)
+            first, last = span_of(script)
             if script.data == "transpose":
                 yield self.changed("⊤ left out", first, last, "", item)
             elif script.data == "power" and atom.data != "summation":
@@ -183,16 +185,16 @@ class _Changes:
         if matrixlike and not any(script.data == "transpose" for script in scripts):
             yield self.changed("⊤ added", end, end, r"^\top", item)
         if atom.data == "fraction" and not _is_derivative(atom):
-            above, below = ((self.tex[slice(*_span(part))]) for part in atom.children if isinstance(part, Tree))
-            a, b = _span(atom)
+            above, below = ((self.tex[slice(*span_of(part))]) for part in atom.children if isinstance(part, Tree))
+            a, b = span_of(atom)
             yield self.changed("denominator left out", a, b, f"({above})", item)
             yield self.changed("fraction turned over", a, b, rf"\frac{{{below}}}{{{above}}}", item)
         if atom.data == "root":
-            a, b = _span(atom)
-            inner = next(part for part in atom.children if isinstance(part, Tree))
-            yield self.changed("root left out", a, b, f"({self.tex[slice(*_span(inner))]})", item)
+            a, b = span_of(atom)
+            inner = inside(atom)
+            yield self.changed("root left out", a, b, f"({self.tex[slice(*span_of(inner))]})", item)
             if len(inner.children) > 2:
-                c, d = _span(inner)
+                c, d = span_of(inner)
                 last = inner.children[-2].start_pos
                 yield self.changed("term outside of the root", a, b,
                                    rf"(\sqrt{{{self.tex[c:last]}}} {self.tex[last:d]})", item)
@@ -207,7 +209,7 @@ class _Changes:
             yield from self.of_name(atom, _index_script(item) is not None and "mathbf" not in atom.children[0], item)
 
     def of_function(self, item: Tree) -> Iterator[Mutant]:
-        start, end = _span(item)
+        start, end = span_of(item)
         name = str(item.children[0].children[0])
         if name.startswith("vec"):
             other = "c" if name == "vec_r" else "r"
@@ -232,7 +234,7 @@ class _Changes:
                             yield self.changed("bound of a sum", token.start_pos, token.end_pos, letter, item)
 
     def of_name(self, atom: Tree, entry: bool, item: Tree) -> Iterator[Mutant]:
-        start, end = _span(atom)
+        start, end = span_of(atom)
         letter = str(atom.children[0])
         if entry:
             others = self.entries
@@ -304,7 +306,7 @@ class _Changes:
 
     def _is_gradient_subscript(self, sign) -> bool:
         return any(item.children[0].data == "name" and item.children[0].children[0] == r"\mathbf{J}"
-                   and len(item.children) > 1 and _span(item.children[1])[0] <= sign.start < _span(item.children[1])[1]
+                   and len(item.children) > 1 and span_of(item.children[1])[0] <= sign.start < span_of(item.children[1])[1]
                    and sign.text.startswith("\\") for item in self.tree.find_data("item"))
 
 
@@ -336,18 +338,14 @@ def _factors(term: Tree) -> list[_Factor]:
             operator = None
             continue
         if start is None and (atom.data in OPERATORS or _is_operator(piece)):
-            start, function = _span(piece)[0], atom.data == "function"
+            start, function = span_of(piece)[0], atom.data == "function"
             continue
-        span = _span(piece)
-        bracket = _span(atom) if function and atom.data == "bracket" else None
-        name = _span(atom) if start is None and atom.data == "name" and "mathbf" in atom.children[0] else None
+        span = span_of(piece)
+        bracket = span_of(atom) if function and atom.data == "bracket" else None
+        name = span_of(atom) if start is None and atom.data == "name" and "mathbf" in atom.children[0] else None
         found.append(_Factor((span[0] if start is None else start, span[1]), operator, atom.data == "number", name, bracket))
         operator, start, function = None, None, False
     return found
-
-
-def _span(tree: Tree) -> tuple[int, int]:
-    return tree.meta.start_pos, tree.meta.end_pos
 
 
 def _index_script(item: Tree) -> Tree | None:
@@ -368,7 +366,7 @@ def _is_operator(item: Tree) -> bool:
         return len(item.children) == 1
     if atom.data != "fraction" or not _is_derivative(atom):
         return False
-    above = next(part for part in atom.children if isinstance(part, Tree))
+    above = inside(atom)
     return isinstance(above.children[0], Tree) and len(above.children[0].children) == 1
 
 
@@ -460,8 +458,11 @@ def repairs(check: Check) -> str:
 def _left_sides(tex: str) -> list[str]:
     tex = plain_brackets(tex)
     rows = [row for row in parse(tex).find_data("row") if row.children[0] != "="]
-    return ["".join(tex[slice(*_span(row.children[0]))].split()) for row in rows]
+    return ["".join(tex[slice(*span_of(row.children[0]))].split()) for row in rows]
 
 
 def _inline(tex: str) -> str:
-    return " ".join(tex.split()) or "nothing"
+    tex = " ".join(tex.split())
+    if re.fullmatch(r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}", tex):
+        tex = tex[1:-1]
+    return tex or "nothing"

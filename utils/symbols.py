@@ -81,6 +81,19 @@ class Symbol:
     of: tuple[str, ...] = ()
     value: Tensor | Callable[..., Tensor] | None = field(default=None, compare=False)
 
+    def __str__(self) -> str:
+        """What the symbol stands for, as the ledger says it.
+
+        >>> print(*read_symbols({"S": "n n symmetric", "L": "of x", "x": "n"}).values(), sep="; ")
+        S: n × n, symmetric; L: any smooth scalar function of x; x: n × 1
+        """
+        if self.of:
+            kind = shape_text(self.shape) if self.shape else "scalar"
+            return f"{self.name}: any smooth {kind} function of {' and '.join(self.of)}"
+        words = [shape_text(self.shape), *sorted(self.properties - {"scalar", "kinks"})]
+        words += ["from code"] if callable(self.value) else ["these numbers"] if self.value is not None else []
+        return f"{self.name}: {', '.join(words)}"
+
 
 def read_symbols(declared: Mapping[str, object]) -> dict[str, Symbol]:
     r"""The symbols that the keywords of a check declare, by their glyphs.

@@ -6,6 +6,7 @@ warning of the build. Equation numbers, ``{eq}`` and the links to equations are 
 
 import html
 import os
+import re
 from pathlib import Path
 
 from docutils import nodes
@@ -16,6 +17,7 @@ from sphinx.util.math import get_node_equation_number
 from . import katex
 
 logger = logging.getLogger(__name__)
+TEX_OUTPUT = re.compile(r'<span class="tex">\$(.*?)\$</span>', re.DOTALL)
 
 
 class Typeset:
@@ -78,6 +80,18 @@ class Typeset:
             if os.path.exists(written := app.builder.get_outfilename(page)):
                 os.utime(written, (0, 0))
 
+    def outputs(self, app, doctree, page):
+        """Typeset the formulas that the outputs of cells hold: a notebook would do that in the browser."""
+        def typeset(match):
+            try:
+                return self.katex(html.unescape(match[1]))
+            except ValueError:
+                return f"<code>{match[1]}</code>"  # a formula that a chapter shows because it cannot be read
+
+        for raw in doctree.findall(nodes.raw):
+            if raw.get("format") == "html" and TEX_OUTPUT.search(raw.astext()):
+                raw.children = [nodes.Text(TEX_OUTPUT.sub(typeset, raw.astext()))]
+
     def link(self, app, page, template, context, doctree):
         """Link style and script where there is mathematics: in the page, or in the contents beside it."""
         contents = app.env.tocs.values()
@@ -125,6 +139,7 @@ def setup(app):
     app.connect("config-inited", select)
     app.connect("builder-inited", typeset.start)
     app.connect("doctree-read", name_blocks)
+    app.connect("doctree-resolved", typeset.outputs)
     app.connect("html-page-context", typeset.link)
     app.connect("html-page-context", typeset.plain_title, priority=100)  # before others copy the title
     app.connect("html-page-context", typeset.printed_title, priority=900)  # after the theme has set its own
