@@ -27,6 +27,7 @@ from utils.equations import RECORD, read_page
 
 logger = logging.getLogger(__name__)
 
+REPORTED = re.compile(r'href="#equation-([^"]+)"')  # as a report of utils.equations writes it
 SHARE = 10  # of so many displayed equations one may be an illustration
 FENCE = re.compile(r"^```\{code-cell\}.*?^```[ \t]*$", re.DOTALL | re.MULTILINE)
 HOW = 'check it in a cell that ends with check_equation("{label}", …), or mark it with a line "% illustration: why" above it'
@@ -224,10 +225,20 @@ def _show(app: Sphinx, doctree: nodes.document, docname: str) -> None:
         entry = records.get(block.get("label"))
         if ledger and entry and _same(entry.tex, block.astext()):
             block["checked"] = f"{app.builder.get_relative_uri(docname, ledger)}#{row_id(entry.label)}"
+    for output in doctree.findall(nodes.raw):
+        if REPORTED.search(output.astext()):
+            output.children = [nodes.Text(REPORTED.sub(lambda match: _link(app, docname, match), output.astext()))]
     for place in list(doctree.findall(ledger_place)):
         content = nodes.container("", *_ledger(app, app.ledger_book, docname), classes=["ledger"])
         place.replace_self(content)
         app.env.resolve_references(doctree, docname, app.builder)
+
+
+def _link(app: Sphinx, docname: str, match: re.Match) -> str:
+    """The link of a report to its equation, which may stand on another page."""
+    target = app.env.get_domain("math").equations.get(match[1])
+    page = app.builder.get_relative_uri(docname, target[0]) if target and target[0] != docname else ""
+    return f'href="{page}#{nodes.make_id(f"equation-{match[1]}")}"'
 
 
 def _ledger(app: Sphinx, book: Book, here: str) -> list[nodes.Node]:

@@ -14,7 +14,7 @@ from utils import equations
 
 ROOT = Path(__file__).parents[1]
 _CELL = re.compile(r"^```\{code-cell\}[^\n]*\n(.*?)^```[ \t]*$", re.DOTALL | re.MULTILINE)
-_SHOWN = re.compile(r"^````md\n.*?^````$", re.DOTALL | re.MULTILINE)  # source that is shown, not run
+_SHOWN = re.compile(r"^````text\n.*?^````$", re.DOTALL | re.MULTILINE)  # source that is shown, not run
 _OPTIONS = re.compile(r"\A(?:---\n.*?\n---\n|(?::[^\n]*\n)+\n?)", re.DOTALL)
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
@@ -31,8 +32,13 @@ def run_jupyter_book(folder: Path) -> subprocess.CompletedProcess:
 
 @pytest.fixture(scope="session")
 def build() -> subprocess.CompletedProcess:
-    """What `make book` does with the files as they are now; with nothing changed this takes seconds."""
-    return run_jupyter_book(ROOT)
+    """What `make book` does with the files as they are now; with nothing changed this takes seconds.
+
+    Two processes run the tests. Whichever comes first builds the site, and the other finds it built.
+    """
+    (ROOT / "_build").mkdir(exist_ok=True)
+    with FileLock(ROOT / "_build/tests.lock"):
+        return run_jupyter_book(ROOT)
 
 
 @pytest.fixture(scope="session")

@@ -186,7 +186,7 @@ def test_a_printed_equation_that_is_changed_in_the_text_fails_the_build(wrong_eq
 
 def test_a_chapter_made_from_the_example_for_authors_passes_the_gate(tmp_path_factory):
     page = (ROOT / "chapters/write-a-chapter.md").read_text("utf-8")
-    shown = re.search(r"^````md\n(.*?)^````$", page, re.DOTALL | re.MULTILINE)[1]
+    shown = re.search(r"^````text\n(.*?)^````$", page, re.DOTALL | re.MULTILINE)[1]
     assert shown.split("\n+++")[1] in page.split("\n````\n")[1], "what the page shows is what the build executes"
     book = copy_book(tmp_path_factory.mktemp("author"), mutants=True)
     ledger = (book / "chapters/ledger.md").read_text("utf-8").replace("{ref}`notation-language`", "The notation")
