@@ -12,7 +12,8 @@ from test_gate import BREAKS, copy_book, replace_once, write_page
 from utils import mutants
 from utils.equations import read_page
 
-pytestmark = pytest.mark.filterwarnings("default")  # what a chapter's packages say of themselves fails a build, not a test
+# torch says this of a function of its own when a chapter first calls it.
+pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 CHAPTERS = list(BREAKS)
 CHECK = '```{{code-cell}} ipython3\nfrom utils import check_equation\n{}\n```\n'
 SQUARE = "$$\n\\frac{\\partial}{\\partial\\mathbf x}\\left(\\mathbf x^\\top\\mathbf x\\right) = 2\\,\\mathbf x^\\top\n$$ (square)\n"
