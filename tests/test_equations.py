@@ -704,6 +704,11 @@ TRUE = [
     (r"\sqrt{u + \sqrt{v}}\sqrt{u + \sqrt{v}} = u + \sqrt{v}", dict(u="positive", v="positive")),
     (r"\frac{\partial}{\partial u}(\sqrt{u}) = \frac{1}{2\sqrt{u}}", dict(u="positive")),
     (r"\frac{\partial}{\partial u}(\exp(u v)) = v\exp(u v)", dict(u="scalar", v="scalar")),
+    (r"\exp(u - 1) = \frac{\exp(u)}{\exp(1)}", dict(u="scalar")),
+    # softmax cross-entropy, for a target that need not add up to 1
+    (r"\mathbf J_{\mathbf z} = (\mathbf 1_n^\top\mathbf y)\mathbf p - \mathbf y",
+     dict(z="n", y="n", given=(r"\mathbf p = \frac{1}{\mathbf 1_n^\top\exp(\mathbf z)}\exp(\mathbf z)",
+                              r"L = -\mathbf y^\top\log(\mathbf p)"))),
     (r"\frac{\partial}{\partial u}(\log(u)) = \frac1u", dict(u="positive")),
     (r"\frac{\partial}{\partial u}(\sin(u)) = \cos(u)", dict(u="scalar")),
     (r"\frac{\partial}{\partial u}(\cos(u)) = -\sin(u)", dict(u="scalar")),

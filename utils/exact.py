@@ -69,13 +69,21 @@ def _vanishes(difference) -> bool:
             names[part] = sympy.Dummy(f"f{len(names)}")
         return names[part]
 
+    def exponential(part):
+        """exp of a sum as a product, so that exp(x − y) and exp(x) / exp(y) are one."""
+        product = sympy.Integer(1)
+        for term in sympy.Add.make_args(sympy.expand(part.args[0] if isinstance(part, sympy.exp) else sympy.Integer(1))):
+            count, rest = term.as_coeff_Mul()
+            product *= name(sympy.exp(rest, evaluate=False)) ** count if count.is_Integer else name(part)
+        return product
+
     plain = difference.replace(is_root, root)
-    plain = plain.replace(lambda part: isinstance(part, (sympy.Function, sympy.exp)), name)
+    plain = _named(plain, exponential, name)
     numerator = sympy.numer(sympy.together(plain))
     # A root's square is known; its base may hold functions, which are replaced in the same way.
     relations = []
     for base, variable in list(roots.items()):
-        base = base.replace(lambda part: isinstance(part, (sympy.Function, sympy.exp)), name)
+        base = _named(base, exponential, name)
         above, below = sympy.fraction(sympy.together(base))
         relations.append((variable, variable**2 * below - above))
     symbols = sorted(numerator.free_symbols | {s for _, r in relations for s in r.free_symbols}, key=_order)
@@ -86,6 +94,14 @@ def _vanishes(difference) -> bool:
     ring = _ring(tuple(symbols))
     element = ring.from_expr(sympy.expand(numerator))
     return element.rem([ring.from_expr(sympy.expand(relation)) for _, relation in relations]) == 0 if relations else not element
+
+
+def _named(expression, exponential, name):
+    """An expression whose functions are variables."""
+    import sympy
+
+    expression = expression.replace(lambda part: isinstance(part, sympy.exp) or part is sympy.E, exponential)
+    return expression.replace(lambda part: isinstance(part, sympy.Function), name)
 
 
 def _order(symbol):
