@@ -3,6 +3,7 @@
 import random
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import collect
 import pytest
@@ -68,19 +69,23 @@ def test_the_ledger_says_of_each_equation_with_what_it_was_compared_how_often_an
 # --- the gate, on a small book ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def small_book(tmp_path_factory):
-    """A copy with two pages that each test writes, and a ledger."""
-    book = copy_book(tmp_path_factory.mktemp("ledger"), mutants=True)
+def book_of(folder: Path, *pages: str) -> Path:
+    """A copy of the book with pages that the tests write, and its ledger."""
+    book = copy_book(folder, mutants=True)
     ledger = (book / "chapters/ledger.md").read_text("utf-8").replace("{ref}`notation-language`", "The notation")
     for chapter in (book / "chapters").glob("*.md"):
         chapter.unlink()
     (book / "chapters/ledger.md").write_text(ledger, "utf-8")
-    (book / "_toc.yml").write_text("format: jb-book\nroot: chapters/index\nchapters:\n- file: chapters/page\n"
-                                   "- file: chapters/other\n- file: chapters/ledger\n", "utf-8")
-    write_page(book, "The root.", "index")
-    write_page(book, "The other page.", "other")
+    files = "".join(f"- file: chapters/{page}\n" for page in (*pages, "ledger"))
+    (book / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/index\nchapters:\n{files}", "utf-8")
+    for page in ("index", *pages):
+        write_page(book, "Nothing yet.", page)
     return book
+
+
+@pytest.fixture(scope="module")
+def small_book(tmp_path_factory):
+    return book_of(tmp_path_factory.mktemp("ledger"), "page", "other")
 
 
 def test_equations_that_were_not_checked_fail_the_build_twice_each_with_what_to_do(small_book):
@@ -144,7 +149,7 @@ def test_an_equation_of_another_page_that_changes_executes_the_page_that_takes_i
     write_page(small_book, defined.replace("u = ", "u = 3\\,").replace("x.square()", "3 * x.square()"), "other")
     result = run_jupyter_book(small_book)
     assert re.search(r"page\.md, code cell 1 .*EquationMismatch: The equation length-by-x is wrong", result.stdout), result.stdout[-3000:]
-    write_page(small_book, "The other page.", "other")
+    write_page(small_book, "Nothing yet.", "other")
 
 
 def test_a_check_that_sees_no_mistake_fails_the_build(small_book):
@@ -189,14 +194,7 @@ def test_a_chapter_made_from_the_example_for_authors_passes_the_gate(tmp_path_fa
     page = (ROOT / "chapters/write-a-chapter.md").read_text("utf-8")
     shown = re.search(r"^````text\n(.*?)^````$", page, re.DOTALL | re.MULTILINE)[1]
     assert shown.split("\n+++")[1] in page.split("\n````\n")[1], "what the page shows is what the build executes"
-    book = copy_book(tmp_path_factory.mktemp("author"), mutants=True)
-    ledger = (book / "chapters/ledger.md").read_text("utf-8").replace("{ref}`notation-language`", "The notation")
-    for chapter in (book / "chapters").glob("*.md"):
-        chapter.unlink()
-    (book / "chapters/ledger.md").write_text(ledger, "utf-8")
-    (book / "_toc.yml").write_text("format: jb-book\nroot: chapters/index\nchapters:\n- file: chapters/mine\n"
-                                   "- file: chapters/ledger\n", "utf-8")
-    write_page(book, "The root.", "index")
+    book = book_of(tmp_path_factory.mktemp("author"), "mine")
     # The equations of other chapters that the example refers to are not in this small book.
     write_page(book, re.sub(r"\{eq\}`[^`]+`", "that equation", shown.replace("squared-length", "my-length")), "mine")
     result = run_jupyter_book(book)
