@@ -302,7 +302,7 @@ def _checked_row(entry: Entry, here: str) -> nodes.row:
         facts.append(("Mistakes tried", f"{mutants['tried']}, of which {mutants['caught']} were caught"))
     evidence = nodes.field_list("", *(
         nodes.field("", nodes.field_name("", name), nodes.field_body("", nodes.paragraph(
-            "", *([nodes.Text(content)] if isinstance(content, str) else content)))) for name, content in facts if content))
+            "", "", *([nodes.Text(content)] if isinstance(content, str) else content)))) for name, content in facts if content))
     cell = [evidence]
     if mutants and mutants["equal"]:
         forms = "".join(f"<li><code>{escape(tex)}</code></li>" for tex in mutants["equal"])

@@ -57,6 +57,7 @@ def test_the_ledger_says_of_each_equation_with_what_it_was_compared_how_often_an
         facts = {dt.get_text().rstrip(":"): dd.get_text().strip() for dt, dd in zip(row.select("dt"), row.select("dd"))}
         assert set(facts) >= {"Compared with", "Symbols", "Draws", "Worst error", "Exactly", "Mistakes tried"}, row["id"]
         assert float(facts["Worst error"]) < 1e-12
+        assert "<" not in facts.get("Given", ""), "each given equation is a link or a formula, not its source"
         assert re.match(r"proved|numeric only: ", facts["Exactly"])
         tried, caught = map(int, re.match(r"(\d+), of which (\d+) were caught", facts["Mistakes tried"]).groups())
         same = len(row.select("details li"))
