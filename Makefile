@@ -9,7 +9,7 @@ NODE_MODULES := _ext/typeset/node_modules
 TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: book test mutants serve clean
+.PHONY: book test mutants bench serve clean
 
 book: $(VENV)/.book $(NODE_MODULES)/.package-lock.json
 	$(BIN)/jupyter-book build . --warningiserror --keep-going --nitpick
@@ -22,6 +22,10 @@ test: $(VENV)/.test $(NODE_MODULES)/.package-lock.json
 # Every equation of the book, changed one thing at a time, as people get it wrong.
 mutants: $(VENV)/.test
 	$(BIN)/python tests/survey.py
+
+# The cost of a check beside that of the usual ones, for the chapter on checking.
+bench: $(VENV)/.test
+	$(BIN)/python tests/bench.py
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000

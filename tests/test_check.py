@@ -331,11 +331,12 @@ ones3 = torch.ones(3, dtype=torch.float64)
 
 
 @pytest.mark.parametrize(("fn", "inputs", "claims", "words"), [
-    (total, x3, (ones3,), "inputs must be a tuple, such as (x,), but it is of type Tensor"),
+    (total, x3, (ones3,), "inputs must be a tuple, such as (x,), or a dict, but it is of type Tensor"),
     (total, (x3,), ones3, "claims must be a tuple"),
     (total, (x3,), (ones3, ones3), "1 inputs and 2 claims"),
     (total, (x3,), (None,), "Nothing is claimed"),
-    (total, ([1.0],), (ones3,), "Input x must be a tensor, but it is of type list"),
+    (total, ([1.0],), (ones3,), "Input x must be a tensor, or a dict, list or module of tensors, but it is of type list"),
+    (total, (1.0,), (ones3,), "Input x must be a tensor, or a dict, list or module of tensors, but it is of type float"),
     (total, (torch.arange(3),), (ones3,), "Input x must be a floating-point tensor, but it is torch.int64"),
     (total, (torch.zeros(0),), (ones3,), "Input x is an empty tensor of shape (0,)"),
     (total, (x3 / 0,), (ones3,), "Input x has inf at entry [0]"),
@@ -347,8 +348,6 @@ ones3 = torch.ones(3, dtype=torch.float64)
     (total, (x3,), (lambda x: x @ torch.ones(2, 2),), "The claim for x raised RuntimeError on float64 copies"),
     (total, (x3,), (torch.rand_like,), "The claim for x gave two different results"),
     (total, (x3,), ([1.0, 1.0, 1.0],), "must be a tensor or a function that returns one, but it is of type list"),
-    (lambda x: x.detach().sum(), (x3,), (ones3,), "no gradient path from x"),
-    (lambda x: torch.ones(2), (x3,), (torch.ones(2, 3),), "no gradient path from x"),
     (lambda x: x.sum().item(), (x3,), (ones3,), "fn must return one tensor, but it returned of type float"),
     (lambda x: None, (x3,), (ones3,), "fn must return one tensor, but it returned None"),
     (lambda x: (x, x), (x3,), (ones3,), "of type tuple"),
@@ -356,7 +355,6 @@ ones3 = torch.ones(3, dtype=torch.float64)
     (lambda x: x[:0], (x3,), (ones3,), "fn returned an empty tensor"),
     (lambda x: (x - 1).log().sum(), (x3,), (ones3,), "fn returned -inf"),
     (lambda x: x.sum() * torch.rand(()), (x3,), (ones3,), "two different results for the same inputs"),
-    (lambda x: (x - 1).sqrt().sum(), (x3,), (ones3,), "Autograd's derivative by x is inf at entry [0]"),
 ])
 def test_bad_input_gets_one_clear_sentence(fn, inputs, claims, words):
     for check in (check_gradient, gradient_report):
@@ -365,10 +363,19 @@ def test_bad_input_gets_one_clear_sentence(fn, inputs, claims, words):
         assert words in str(error.value) and "\n" not in str(error.value)
 
 
-def test_a_function_that_only_runs_in_float32_gets_one_clear_sentence():
+def test_float32_tensors_from_outside_are_taken_as_float64_beside_float32_inputs():
     A = draw(3, 3, seed=1).float()
+    assert check_gradient(lambda x: (A @ x).sum(), (x3.float(),), (A.sum(0),)).ok
+    assert not gradient_report(lambda x: (A @ x).sum(), (x3.float(),), (1.001 * A.sum(0),)).ok
+
+
+def test_a_function_that_only_runs_in_float32_gets_one_clear_sentence():
+    def picky(x):
+        if x.dtype != torch.float32:
+            raise RuntimeError("expected float32")
+        return x.sum()
     with pytest.raises(TypeError, match=r"does not run on float64 copies .* with \.double\(\)"):
-        check_gradient(lambda x: (A @ x).sum(), (x3.float(),), (A.sum(0),))
+        check_gradient(picky, (x3.float(),), (ones3,))
 
 
 def test_the_callers_random_numbers_and_tensors_stay_as_they_were():
@@ -387,7 +394,7 @@ def test_a_report_shows_a_line_for_one_claim_and_a_table_for_several():
     assert str(one).startswith("✓ Jacobian by x (3, 4): agrees with autograd and difference quotients")
     assert "<table" not in one._repr_html_()
     two = gradient_report(lambda A, x: (A @ x).sum(), (A, x), (x.expand(3, 4), A.sum(0)))
-    assert two._repr_html_().count("<tr") == 3 and len(str(two).splitlines()) == 2
+    assert two._repr_html_().count("<tr") == 3 and len(str(two).splitlines()) == 2 + len(two.notes)
 
 
 def test_what_a_report_shows_of_data_is_escaped():

@@ -193,14 +193,15 @@ class World:
             return self.held[glyph]
         if glyph not in self.cache:
             if glyph in self.definitions:
-                self.cache[glyph] = self._defined(self.definitions[glyph])
+                self.cache[glyph] = self.value_of(self.definitions[glyph])
             elif glyph in self.functions:
                 self.cache[glyph] = self.functions[glyph](self)
             else:
                 return self.free[glyph]
         return self.cache[glyph]
 
-    def _defined(self, definition: Definition) -> Array:
+    def value_of(self, definition: Definition) -> Array:
+        """The value of what a definition defines."""
         evaluation = Evaluation(self, definition.equation)
         value = evaluation(definition.node)
         return evaluation.arranged(value, definition)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from html import escape
 from typing import Literal
 
 __all__ = ["ClaimReport", "GradientMismatch", "Report", "number_text"]
 
-Verdict = Literal["right", "wrong", "not judged"]
-MARKS = {"right": "✓", "wrong": "✗", "not judged": "–"}
+Verdict = Literal["right", "wrong", "not judged", "not answered"]
+MARKS = {"right": "✓", "wrong": "✗", "not judged": "–", "not answered": "…"}
 
 
 class GradientMismatch(AssertionError):
@@ -21,21 +23,23 @@ class ClaimReport:
     """The verdict on one claim.
 
     quantity : what is claimed, "gradient by W" or "Jacobian by W"
-    shape : of the claim as it should be
-    verdict : "right", "wrong" or "not judged"
+    shape : of the claim; None where it speaks of several
+    verdict : "right", "wrong" or "not judged"; in an exercise also "not answered"
     finding : one sentence
     worst_error : the largest difference between claim and reference, over the reference's largest entry
     entry, expected, got : of the first wrong entry, where there is one
+    mistake : its short name, "transposed", where it is certain
     """
 
     quantity: str
-    shape: tuple[int, ...]
+    shape: tuple[int, ...] | None
     verdict: Verdict
     finding: str
     worst_error: float | None = None
     entry: tuple[int, ...] | None = None
     expected: float | None = None
     got: float | None = None
+    mistake: str | None = None
 
 
 @dataclass(frozen=True)
@@ -47,14 +51,20 @@ class Report:
     """
 
     claims: tuple[ClaimReport, ...]
-    notes: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
+    later: Callable[[], Sequence[str]] = tuple
+
+    @functools.cached_property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the check as a whole; what the inputs hide is found out when it is first asked for."""
+        return (*self.known, *self.later())
 
     @property
     def ok(self) -> bool:
         return all(claim.verdict == "right" for claim in self.claims)
 
     def __repr__(self) -> str:
-        lines = [f"{MARKS[claim.verdict]} {claim.quantity} {claim.shape}: {claim.finding}" for claim in self.claims]
+        lines = [f"{MARKS[claim.verdict]} {claim.quantity}{_shape(claim)}: {claim.finding}" for claim in self.claims]
         return "\n".join(lines + [f"  {note}" for note in self.notes])
 
     def _repr_html_(self) -> str:
@@ -63,7 +73,7 @@ class Report:
             return f'<div class="mc-report"><p>{_line(self.claims[0])}</p>{notes}</div>'
         rows = "".join(
             f'<tr class="mc-{claim.verdict.replace(" ", "-")}"><td>{_mark(claim)}</td>'
-            f"<th scope='row'>{escape(claim.quantity)}</th><td>{claim.shape}</td><td>{escape(claim.finding)}</td></tr>"
+            f"<th scope='row'>{escape(claim.quantity)}</th><td>{_shape(claim)}</td><td>{escape(claim.finding)}</td></tr>"
             for claim in self.claims)
         head = "<tr><th scope='col'>Verdict</th><th scope='col'>Claim</th><th scope='col'>Shape</th>" \
                "<th scope='col'>Finding</th></tr>"
@@ -71,8 +81,12 @@ class Report:
 
 
 def _line(claim: ClaimReport) -> str:
-    return (f'<span class="mc-{claim.verdict.replace(" ", "-")}">{_mark(claim)} {escape(claim.quantity)}</span> '
-            f"{claim.shape}: {escape(claim.finding)}")
+    return (f'<span class="mc-{claim.verdict.replace(" ", "-")}">{_mark(claim)} {escape(claim.quantity)}</span>'
+            f"{_shape(claim)}: {escape(claim.finding)}")
+
+
+def _shape(claim: ClaimReport) -> str:
+    return "" if claim.shape is None else f" {claim.shape}"
 
 
 def _mark(claim: ClaimReport) -> str:
@@ -87,6 +101,7 @@ def number_text(value: float, other: float) -> str:
     >>> number_text(1.000001, 1.0)
     '1.000001'
     """
+    value = value or 0.0  # without the sign of −0
     for digits in range(4, 18):
         if f"{value:.{digits}g}" != f"{other:.{digits}g}":
             break
