@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 from hypothesis import settings
 from playwright.sync_api import sync_playwright
@@ -17,6 +18,8 @@ import browser as look  # noqa: E402
 import repository  # noqa: E402
 
 import yaml  # noqa: E402
+
+torch.set_num_threads(1)  # two processes test at once, and their threads would wait for each other
 
 
 # The same examples in every run, and no time limit: a slow machine is not a fault of the book.

@@ -1,4 +1,4 @@
-"""Inputs that hide mistakes: they are recognised, what they hide is said, and claims given as functions are tried on others."""
+"""Inputs that hide mistakes are recognised, and claims given as functions are tried on others."""
 
 import pytest
 import torch
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from utils import gradient_report
 
-few = settings(max_examples=8)
+few = settings(max_examples=5)
 seeds = st.integers(0, 2**31)
 sizes = st.integers(3, 5)
 
@@ -41,7 +41,8 @@ def notes(fn, inputs, *claims, **options):
 
 def caught(fn, inputs, claim, **options):
     """Whether a claim that agrees at the given inputs is found wrong when given as a function, elsewhere."""
-    values = (*inputs, options["upstream"]) if "upstream" in options and claim.__code__.co_argcount > len(inputs) else inputs
+    takes_upstream = claim.__code__.co_argcount > len(inputs)
+    values = (*inputs, options["upstream"]) if takes_upstream else inputs
     rest = (None,) * (len(inputs) - 1)
     assert gradient_report(fn, inputs, (claim(*values), *rest), **options).ok
     return verdict(fn, inputs, claim, **options) == "wrong"
@@ -252,7 +253,8 @@ def generic(seed):
         "layer with an upstream": (lambda X, W, b: X @ W + b, (X, W, b), (U @ W.T, X.T @ U, U.sum(0)), {"upstream": U}),
         "tanh layer": (lambda X, W, b: (X @ W + b).tanh(), (X, W, b), (None, X.T @ (U * slope), None), {"upstream": U}),
         "rms norm": (lambda a, g: d @ (g * a / rms(a)), (a, g), (rms_gradient(a, g * d), d * a / rms(a)), {}),
-        "layer norm": (lambda a: d @ F.layer_norm(a, (6,), eps=1e-3), (a,), ((d - d.mean() - hat * (hat @ d) / 6) / s,), {}),
+        "layer norm": (lambda a: d @ F.layer_norm(a, (6,), eps=1e-3), (a,),
+                       ((d - d.mean() - hat * (hat @ d) / 6) / s,), {}),
         "softmax": (lambda a: torch.softmax(a, 0), (a,), (torch.diag(p) - torch.outer(p, p),), {}),
         "relu": (lambda x: d @ x.relu(), (mixed,), (d * (mixed > 0),), {}),
         "clamp": (lambda x: d @ x.clamp(-0.7, 0.7), (5 * mixed,), (0 * d,), {}),
@@ -315,7 +317,8 @@ def test_redrawn_inputs_keep_labels_and_targets_what_they_are():
     by_label = lambda z, labels: (torch.softmax(z, 1) - F.one_hot(labels, 3)) / len(z)
     assert gradient_report(lambda z, t: F.cross_entropy(z, t), (z, target), (right, None)).ok
     assert gradient_report(lambda z, labels: F.cross_entropy(z, labels), (z, labels), (by_label, None)).ok
-    assert not gradient_report(lambda z, t: F.cross_entropy(z, t), (z, target), (lambda z, t: right(z, t) * len(z), None)).ok
+    summed = lambda z, t: right(z, t) * len(z)
+    assert not gradient_report(lambda z, t: F.cross_entropy(z, t), (z, target), (summed, None)).ok
 
 
 def test_redrawn_inputs_outside_the_domain_are_counted():

@@ -9,8 +9,9 @@ hide mistakes.
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,9 +24,10 @@ from utils.differences import smallest_normal, unit_roundoff
 from utils.layout import Order
 from utils.masks import masks
 from utils.noise import rounding_noise
-from utils.point import Point
+from utils.point import Point, Reference
 from utils.redraw import other_sizes, redraw
 from utils.report import ClaimReport, GradientMismatch, Report, number_text
+from utils.trace import captured_modules
 
 __all__ = ["check_gradient", "expect_mismatch", "gradient_report"]
 
@@ -38,8 +40,10 @@ REDRAWS = 3        # further inputs on which a claim given as a function is trie
 STRICT = {torch.float64: 2.0**-36, torch.float32: 2.0**-15}
 CHUNK = 2**15      # entries that are compared at once
 STRICT_UNITS = 256  # the same where numbers are too small for their format, in its smallest units
+EVEN = 1e3         # ratio of the largest entries of a Jacobian's rows up to which a sum of rows shows each of them
 COMBINED = 32      # the same for a sum over a Jacobian's rows, in units of the sum of sizes
 NOISE = 16         # multiples of the measured noise that are still noise
+SINGLE = 8         # units of float32 of the largest entry that a claim in float32 may be off by
 JITTERED = 64      # the same for what runs with inputs a little off show
 JITTERS = 3        # such runs at most
 
@@ -119,17 +123,16 @@ It is the gradient times the constant factor 1/2 (2 is also the size of axis 0 o
     notes: list[str] = []
     if problem.cast:
         notes.append("The check ran in float64, on exact copies of the inputs.")
-    with torch.enable_grad():
-        leaves = [leaf.detach().to(torch.float64) if leaf.is_floating_point() else leaf for leaf in problem.leaves] \
-            if problem.cast or any(leaf.requires_grad for leaf in problem.leaves) else problem.leaves
+    with torch.inference_mode(False), torch.enable_grad(), _unchanged_modules(fn):
+        leaves = [_plain(leaf) for leaf in problem.leaves]
         given = None if problem.upstream is None else problem.upstream.detach().to(torch.float64)
         here = _Judge(problem, leaves, given, generator)
         reports = here.judge()
         if problem.by_function:
             _try_elsewhere(problem, here, generator, reports, notes)
-    # A claim given as a function was tried where nothing is hidden.
-    hidden = any(report.verdict == "right" and i not in problem.by_function for i, report in reports.items())
-    return Report(tuple(reports[i] for i in sorted(reports)), tuple(notes), _Masks(here.point) if hidden else tuple)
+    hidden = any(report.verdict == "right" for report in reports.values())
+    return Report(tuple(reports[i] for i in sorted(reports)), tuple(notes),
+                  _Masks(here.point, all(i in problem.by_function for i in reports)) if hidden else tuple)
 
 
 def expect_mismatch(fn: Function, inputs: Sequence[Any] | Mapping[str, Any], claims: Any, *,
@@ -156,11 +159,32 @@ It is the gradient times the constant factor -1: the sign is wrong.
     return report
 
 
+def _plain(leaf: Tensor) -> Tensor:
+    """A leaf in float64, without what autograd or inference mode keeps of it."""
+    if leaf.is_inference():
+        leaf = leaf.clone()
+    if not leaf.is_floating_point() or (leaf.dtype == torch.float64 and not leaf.requires_grad):
+        return leaf
+    return leaf.detach().to(torch.float64)
+
+
+@contextlib.contextmanager
+def _unchanged_modules(fn: Function) -> Iterator[None]:
+    """Give modules that fn takes from outside their buffers back: one in training changes them whenever it runs."""
+    kept = [(buffer, buffer.clone()) for module in captured_modules(fn) for buffer in module.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, before in kept:
+                buffer.copy_(before)
+
+
 class _Masks:
     """What the inputs hide, looked for when the report is shown: it takes longer than the check."""
 
-    def __init__(self, point: Point):
-        self.point, self.versions = point, self._versions(point)
+    def __init__(self, point: Point, tried: bool):
+        self.point, self.tried, self.versions = point, tried, self._versions(point)
         point.forget()
 
     @staticmethod
@@ -168,21 +192,24 @@ class _Masks:
         return [leaf._version for leaf in point.problem.leaves if not leaf.is_inference()]
 
     def __call__(self) -> list[str]:
-        with torch.enable_grad():
-            if self._versions(self.point) != self.versions or not torch.equal(self.point.value({}), self.point.output):
+        with torch.inference_mode(False), torch.enable_grad(), _unchanged_modules(self.point.problem.fn):
+            if self._versions(self.point) != self.versions or not torch.allclose(self.point.value({}), self.point.output, 1e-9):
                 return ["The inputs, or what fn takes from outside, have changed since the check, so what they hide is not "
                         "said."]
-            return masks(self.point)
+            return masks(self.point, self.tried)
 
 
 def _try_elsewhere(problem: Problem, here: _Judge, generator: torch.Generator, reports: dict[int, ClaimReport],
                    notes: list[str]) -> None:
     """Try claims given as functions on other values, on other signs, and on other sizes."""
     lost = 0
-    # The last redraw drops the signs as well: inputs that are all positive hide a relu. It does not count as lost.
-    for signed in [False] * REDRAWS + [True]:
+    # The last redraws are wide and of both signs: inputs that are all positive hide a relu. They do not count as lost.
+    for attempt in range(2 * REDRAWS):
+        signed = attempt >= REDRAWS
+        # All inputs once; then only those with claims, since another may have to stay positive.
+        wide = range(len(problem.leaves)) if attempt == REDRAWS else problem.claimed if signed else ()
         try:
-            elsewhere = _Judge(problem, redraw(here.point.leaves, generator, signed, problem.claimed),
+            elsewhere = _Judge(problem, redraw(here.point.leaves, generator, problem.claimed, wide),
                                _other_upstream(problem, here.point, generator), generator)
             # A formula for positive inputs, as with a logarithm, need not say anything of others.
             verdicts = elsewhere.judge("on redrawn inputs", problem.by_function, finite_only=signed)
@@ -216,6 +243,8 @@ def _combine(reports: dict[int, ClaimReport], elsewhere: dict[int, ClaimReport])
         here = reports.get(i, there)
         if here.verdict == "wrong":
             continue
+        if there.verdict == "wrong" and here.verdict == "right":
+            there = replace(there, finding=there.finding + " At the given inputs it is right.")
         if there.verdict == "wrong" or (here.verdict == "not judged" and there.verdict == "right"):
             reports[i] = there
         elif there.verdict == "right" and (there.worst_error or 0) > (here.worst_error or 0):
@@ -233,8 +262,8 @@ class _Judge:
             if "argument" in str(error):
                 problem.require_call()
             raise
-        except RuntimeError as error:
-            if not problem.cast:
+        except (RuntimeError, ValueError) as error:
+            if not problem.cast or (isinstance(error, ValueError) and "dtype" not in str(error)):
                 raise
             raise TypeError(f"fn does not run on float64 copies of its inputs ({str(error).splitlines()[0]}): write the "
                             "inputs, and the tensors that fn takes from outside, with .double().") from error
@@ -321,10 +350,10 @@ class _Judge:
         largest, furthest = expected.abs().max().item(), difference.max().item()
         worst = furthest / largest if largest else furthest
         if wrong.any():
-            return self._wrong(point, i, got, reference, wrong, worst, reading, shape, where)
+            return self._wrong(point, i, got, reference, wrong, worst, reading, claim, where)
         if worst < 1e-3:
             error = _error(worst)
-        elif largest <= allowed.max():
+        elif largest <= allowed.max() and point.is_flat(i, largest):
             error = f"zero up to rounding ({largest:.0e})"
         else:
             return ClaimReport(quantity, shape, "not judged", "the function magnifies rounding so much here that its "
@@ -337,8 +366,12 @@ class _Judge:
             return None
         rows = got.reshape(point.output.numel(), -1)
         sizes = rows.abs()
-        if (sizes.amax(1) == 0).any():
-            return None  # a row of zeros would drown in the sum
+        largest = sizes.amax(1)
+        zero = largest == 0
+        if precision.eps > unit_roundoff or zero.all() or not largest.max() <= EVEN * largest[~zero].min():
+            return None  # a small row would drown in the sum
+        if zero.any() and ((alone := point.combine_rows(i, zero)) is None or alone.any()):
+            return None  # so would a row of zeros, which is looked at by itself
         combined, expected = point.weights @ rows, point.combined[i].reshape(-1)
         difference = (combined - expected).abs()
         allowed = COMBINED * max(unit_roundoff, precision.eps) * (point.weights.abs() @ sizes)
@@ -346,10 +379,12 @@ class _Judge:
             return None
         return (difference.max() / expected.abs().max()).item()
 
-    def _allowed(self, point: Point, i: int, precision: torch.finfo, reference, difference: Tensor, claim: Tensor) -> Tensor:
+    def _allowed(self, point: Point, i: int, precision: torch.finfo, reference: Reference, difference: Tensor, claim: Tensor) -> Tensor:
         """What rounding explains, entry by entry: a few units in the last place, or the noise, where that is not enough."""
         roundoff, underflow = _units(precision)
         allowed = _strict(precision) * reference.value.abs() + STRICT_UNITS * underflow + reference.tolerance
+        if precision.eps > unit_roundoff:  # kernels in float32 round as their largest numbers do
+            allowed = allowed + SINGLE * precision.eps * reference.value.abs().max()
         exceeds = ~(difference <= allowed)
         if not exceeds.any():
             return allowed
@@ -367,25 +402,25 @@ class _Judge:
 
     def _allowed_noise(self, point: Point, i: int, units: float, difference: Tensor, allowed: Tensor) -> Tensor:
         """The same with the noise of autograd's derivative, measured as closely as is needed to find the first mistake."""
-        count = point.output.numel()
-        rows = ~(difference <= allowed).reshape(count, -1).all(1)
-        # A run with inputs a little off is cheap, and mostly shows enough; the noise proper takes several, each much slower.
-        strict, jitter = allowed, torch.zeros_like(allowed)
-        for _ in range(JITTERS):
-            jitter = torch.maximum(jitter, point.jitter(i, rows))
-            allowed = strict + JITTERED * units * jitter
-            if (difference <= allowed).all():
-                return allowed
-        for row in (~(difference <= allowed).reshape(count, -1).all(1)).nonzero().reshape(-1).tolist():
-            only = torch.zeros(count, dtype=torch.bool)
-            only[row] = True
-            allowed = allowed + NOISE * units * point.noise(i, only)
-            if not (difference <= allowed).reshape(count, -1)[row].all():
-                break
+        allowed = allowed.clone(memory_format=torch.contiguous_format)
+        rows, differences = allowed.view(point.output.numel(), -1), difference.reshape(point.output.numel(), -1)
+        for row in (~(differences <= rows).all(1)).nonzero().reshape(-1).tolist():
+            # A run with inputs a little off is cheap, and mostly shows enough; the noise proper takes several, each slower.
+            strict, jitter = rows[row].clone(), torch.zeros_like(rows[row])
+            for _ in range(JITTERS):
+                jitter = torch.maximum(jitter, point.jitter(i, row).reshape(-1))
+                rows[row] = strict + JITTERED * units * jitter
+                if (differences[row] <= rows[row]).all():
+                    break
+            else:
+                rows[row] += NOISE * units * point.noise(i, row).reshape(-1)
+                if not (differences[row] <= rows[row]).all():
+                    break  # a mistake: what the other rows hold need not be known so closely
         return allowed
 
-    def _wrong(self, point: Point, i: int, got: Tensor, reference, wrong: Tensor, worst: float, reading: Reading,
-               shape: tuple[int, ...], where: str) -> ClaimReport:
+    def _wrong(self, point: Point, i: int, got: Tensor, reference: Reference, wrong: Tensor, worst: float, reading: Reading,
+               claim: Tensor, where: str) -> ClaimReport:
+        shape, precision = tuple(claim.shape), claim.dtype
         quantity = reading.describe(self.problem.names[i])
         entry = tuple(wrong.nonzero()[0].tolist())
         place = int(wrong.reshape(-1).nonzero()[0]) % point.leaves[i].numel()
@@ -397,11 +432,11 @@ class _Judge:
                    f"{number_text(expected, came)}, got {number_text(came, expected)} "
                    f"({int(wrong.sum())} of {wrong.numel()} entries differ).")
         finding += self._decided(reference)
-        mistake, words = explain_values(point, i, got, reference.value, wrong, reading)
+        mistake, words = explain_values(point, i, got, reference.value, wrong, precision)
         return ClaimReport(quantity, shape, "wrong", f"{finding} {words}" if words else finding, worst, entry, expected, came,
                            mistake)
 
-    def _decided(self, reference) -> str:
+    def _decided(self, reference: Reference) -> str:
         if reference.overruled:
             return " Autograd contradicts the difference quotients here; they decide."
         return " Autograd gives no gradient here; the difference quotients decide." if "decide" in reference.witness else ""

@@ -6,6 +6,7 @@ aligned with them: a tensor, None, or a function of all inputs.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import inspect
 import math
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils._pytree import keystr, tree_flatten, tree_flatten_with_path, tree_unflatten
 
 from utils.layout import Order
+from utils.trace import Trace
 
 __all__ = ["Problem", "Reading", "input_names", "kind_of", "readings"]
 
@@ -175,11 +177,14 @@ class Problem:
         self.module = copy.deepcopy(self.fn).double() if isinstance(self.fn, nn.Module) else None
         self.host = _Host(modules + [self.module] * (self.module is not None))
         self.places = places
+        self.own: set[int] = set()  # leaves with a claim function of their own
         self.claim_of = [None] * len(self.leaves)
         for argument, claim, name, where in zip(arguments, claims if isinstance(claims, list) else [claims] * len(arguments),
                                                 names, places):
             for place, leaf_claim in self._leaf_claims(argument, claim, name, where):
                 self.claim_of[place] = leaf_claim
+                if callable(leaf_claim) and leaf_claim is not claim:
+                    self.own.add(place)
 
     def _leaf_claims(self, argument: Any, claim: Any, name: str, places: list[tuple[str, int]]) -> list[tuple[int, Any]]:
         """A claim's parts beside the leaves of its argument."""
@@ -219,7 +224,8 @@ class Problem:
     def _call_claim(self, claim: Callable, leaves: Sequence[Tensor], upstream: Tensor | None, i: int) -> Any:
         name = "all inputs" if self.whole else self.names[i]
         try:
-            return self.call_claim(claim, [leaf.clone() for leaf in leaves], None if upstream is None else upstream.clone())
+            with Trace(promote=True) if self.cast else contextlib.nullcontext():
+                return self.call_claim(claim, [leaf.clone() for leaf in leaves], None if upstream is None else upstream.clone())
         except Exception as error:
             why = (str(error).splitlines() or [type(error).__name__])[0]
             raise TypeError(f"The claim for {name} raised {type(error).__name__} on float64 copies of the inputs: "
@@ -254,6 +260,8 @@ class Problem:
                                 f"where nothing is claimed, but it returned {came}.")
         if self.plain:
             return value[i] if self.whole else value
+        if i in self.own:
+            return value
         argument = next(k for k, places in enumerate(self.places) if any(place == i for _, place in places))
         value = value[argument] if self.whole else value
         name = (self.keywords or _names(self.fn, len(self.given)))[argument]
@@ -294,7 +302,8 @@ class Problem:
     def _require_leaves(self) -> None:
         for name, value, claim in zip(self.names, self.leaves, self.claim_of):
             # Labels and indices may stand among the inputs, where nothing is claimed of them.
-            if claim is not None or not isinstance(value, Tensor) or value.is_floating_point():
+            # So may an infinite mask.
+            if claim is not None or not isinstance(value, Tensor):
                 _require_floats(value, f"Input {name}")
 
 
@@ -325,11 +334,15 @@ class _Host(nn.Module):
 
 
 def _takes(function: Callable, count: int) -> bool:
+    """Whether a function has so many parameters; those with a default are settings, and do not count."""
     try:
-        inspect.signature(function).bind(*[None] * count)
+        signature = inspect.signature(function)
+        signature.bind(*[None] * count)
     except (TypeError, ValueError):
         return False
-    return True
+    parameters = list(signature.parameters.values())
+    return any(p.kind == p.VAR_POSITIONAL for p in parameters) or \
+        sum(p.default is p.empty or p.name == "upstream" for p in parameters) == count
 
 
 def _takes_named(function: Callable, names: Sequence[str]) -> bool:

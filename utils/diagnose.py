@@ -16,18 +16,19 @@ import torch
 from torch import Tensor
 from torch.utils._pytree import tree_flatten, tree_unflatten
 
-from utils.claims import Reading
 from utils.point import Point
 from utils.trace import Trace, call_name, captured, expressions, names_of_captured
 
 __all__ = ["explain_shape", "explain_values"]
 
-MATCH = 2.0**-30      # relative to the largest entry, what a claim may differ from a hypothesis by
+MATCH = {torch.float64: 2.0**-30, torch.float32: 2.0**-16}  # of the largest entry: what a claim may be off a hypothesis
 SHARE = 2.0**-8       # and relative to what it differs from the gradient by
 LARGE = 2**18 - 1     # entries; of larger claims only what one pass shows is said
 RUNS = 64             # gradients of a changed function that are tried
+CALLS = 4000          # torch calls that they may make in all
+OFFSETS = frozenset("add __add__ __radd__ clamp clamp_min layer_norm rms_norm group_norm batch_norm normalize".split())
 SMALL_NUMBER = 1e-2   # a number in a function that may be an ε
-CONTRACTING = frozenset("matmul __matmul__ linear mv mm bmm dot einsum __get__".split())  # calls that are no gain
+SCALING = frozenset("mul __mul__ __rmul__ multiply layer_norm rms_norm group_norm batch_norm".split())  # what a gain does
 TWO_NAMES = 2         # as many names as still help, where the inputs do not tell them apart
 
 
@@ -40,7 +41,7 @@ class Name:
 
 
 def explain_values(point: Point, i: int, got: Tensor, truth: Tensor, wrong: Tensor,
-                   reading: Reading) -> tuple[str | None, str]:
+                   precision: torch.dtype = torch.float64) -> tuple[str | None, str]:
     """The name of the mistake in a claim of the right shape, or None, and a sentence.
 
     Parameters
@@ -49,12 +50,14 @@ def explain_values(point: Point, i: int, got: Tensor, truth: Tensor, wrong: Tens
     i : the place of the leaf
     got, truth : the claim and the derivative, with the axes of the output, then those of the leaf
     wrong : where they differ
-    reading : what the claim was taken for
+    precision : the claim's own
     """
-    case = _Case(point, i, got, truth, wrong)
+    case = _Case(point, i, got, truth, wrong, MATCH[precision])
     if not got.isfinite().all():
         bad = int((~got.isfinite()).sum())
         return "not finite", f"{bad} of its entries {'is' if bad == 1 else 'are'} not finite."
+    if truth.abs().max() <= 1e-12 * got.abs().max():
+        return "not zero", "The derivative is zero here."
     found: list[Name] = []
     for hypotheses in ((case.factor,), (case.rearranged, case.other_input, case.products, case.gains), (case.of_the_jacobian,),
                        (case.small_numbers,), (case.terms,), (case.projections,), (case.places_of_the_input,), (case.paths,),
@@ -76,44 +79,44 @@ def explain_shape(point: Point, i: int, claim: Tensor) -> tuple[str | None, str]
     jacobian = point.jacobian(i)
     if jacobian is None or claim.numel() > LARGE or jacobian.numel() > LARGE:
         return None, ""
-    got, name = claim.to(torch.float64), point.problem.names[i]
+    got, name, match = claim.to(torch.float64), point.problem.names[i], MATCH[claim.dtype]
     leaf, output = tuple(point.leaves[i].shape), tuple(point.output.shape)
     wanted = tuple(jacobian.shape)
 
     def same(value: Tensor) -> bool:
-        return value.shape == jacobian.shape and _close(value, jacobian)
+        return value.shape == jacobian.shape and _close(value, jacobian, match=match)
 
     flat = jacobian.reshape(point.output.numel(), point.leaves[i].numel())
     columns = flat if len(leaf) < 2 else jacobian.reshape(-1, *leaf).transpose(-1, -2).reshape(flat.shape)
     if got.ndim >= 2 and (same(got.mT) or (output and got.shape == flat.T.shape and
-                                           (_close(got, flat.T) or _close(got, columns.T)))):
+                                           (_close(got, flat.T, match=match) or _close(got, columns.T, match=match)))):
         return "transposed", "It is transposed: the right entries, with the axes exchanged."
     if output and tuple(got.shape) == leaf + output and same(got.movedim(tuple(range(len(leaf))),
                                                                          tuple(range(-len(leaf), 0)))):
         return "transposed", f"It is transposed: the axes of {name} come first, and belong last."
     if got.numel() == jacobian.numel():
-        if _close(got.reshape(wanted), jacobian):
+        if _close(got.reshape(wanted), jacobian, match=match):
             return "shape", f"Its entries are right: reshape it to {wanted}."
-        if jacobian.ndim == 2 and _close(got.reshape(-1), jacobian.T.reshape(-1)):
+        if jacobian.ndim == 2 and _close(got.reshape(-1), jacobian.T.reshape(-1), match=match):
             return "the other vec order", f"Its entries are right, in column order: unvec it to {wanted} down the columns."
     for axes in _subsets(got.ndim):
         for keep in (False, True):
             if same(got.sum(axes, keepdim=keep)):
-                return ("missing sum over an axis", f"The sum over {_axes(axes, got.shape)} is missing: {name} is used "
-                        f"{_count(got, axes)} times, and the contributions add up.")
+                return ("missing sum over an axis", f"The sum over {_axes(axes, got.shape)} is missing: "
+                        "summed over it, the claim is right.")
             if same(got.mean(axes, keepdim=keep)):
                 return "missing sum over an axis", f"The mean over {_axes(axes)} is missing."
     for axes in _subsets(jacobian.ndim):
         for keep in (False, True):
             total = jacobian.sum(axes, keepdim=keep)
-            if total.shape == got.shape and _close(got, total):
+            if total.shape == got.shape and _close(got, total, match=match):
                 if output and axes == tuple(range(len(output))):
                     return ("summed over the outputs", "It is the sum over all outputs, the vector-Jacobian product of an "
                             "upstream gradient of ones, and not the Jacobian.")
                 return "summed over an axis", f"It is summed over {_axes(axes)}, which must stay."
     gradients = _all_gradients(point)
     for j, gradient in gradients.items():
-        if j != i and gradient.shape == got.shape and not output and _close(got, gradient):
+        if j != i and gradient.shape == got.shape and not output and _close(got, gradient, match=match):
             return "gradient by another input", f"It is the gradient by {point.problem.names[j]}."
     if output and tuple(got.shape) == leaf and point.upstream is None:
         return None, "For a vector-Jacobian product of this shape, pass the upstream gradient as upstream=."
@@ -123,7 +126,8 @@ def explain_shape(point: Point, i: int, claim: Tensor) -> tuple[str | None, str]
 class _Case:
     """A wrong claim beside the derivative, and the hypotheses about it, each a method that gives names."""
 
-    def __init__(self, point: Point, i: int, got: Tensor, truth: Tensor, wrong: Tensor):
+    def __init__(self, point: Point, i: int, got: Tensor, truth: Tensor, wrong: Tensor, match: float):
+        self.match = match
         self.point, self.i, self.got, self.truth, self.wrong = point, i, got, truth, wrong
         self.name, self.shape = point.problem.names[i], point.leaves[i].shape
         self.jacobian = point.output.ndim > 0
@@ -132,22 +136,35 @@ class _Case:
         # One random combination of a Jacobian's rows stands for it where the function is run again.
         self.combined = self._combine(got)
         self._pool: list[tuple[str, Tensor]] | None = None
+        self._unedited: Tensor | None = None
+
+    @property
+    def runs(self) -> int:
+        """How often the function may be run again: less often the longer it is."""
+        return max(1, min(RUNS, CALLS // max(1, len(self.point.run.calls))))
 
     def _combine(self, value: Tensor) -> Tensor:
         if not self.jacobian:
             return value
         return (self.point.weights @ value.reshape(self.point.output.numel(), -1)).reshape(self.shape)
 
+    def close(self, got: Tensor, value: Tensor, distance: float = float("inf")) -> bool:
+        return _close(got, value, distance, self.match)
+
     def is_(self, value: Tensor) -> bool:
         """Whether the claim has this value, and the derivative has not."""
-        return value.shape == self.got.shape and _close(self.got, value, self.distance)
+        return value.shape == self.got.shape and self.close(self.got, value, self.distance)
 
     def runs_to(self, value: Tensor | None) -> bool:
         """The same for a value that came from running the function again."""
         if value is None:
             return False
+        if self._unedited is None:
+            self._unedited = self._run(lambda number, func, args, kwargs: (args, kwargs))
+        if self._unedited is None or self.close(self.combined, self._unedited):
+            return False  # it is what autograd, which is wrong, has; changing nothing shows the same
         distance = (self.combined - self._combine(self.truth)).abs().max().item()
-        return value.shape == self.combined.shape and _close(self.combined, value, distance)
+        return value.shape == self.combined.shape and self.close(self.combined, value, distance)
 
     # --- what the values alone show ---
 
@@ -158,15 +175,14 @@ class _Case:
         if not 0 < square < float("inf"):
             return []
         factor = ((self.got * self.truth).sum() / square).item()
-        number = _number(factor)
+        number = _number(factor, 1e-10 if self.match < 1e-6 else 1e-5)
         if not self.is_(factor * self.truth) or (self.truth.count_nonzero() < 2 and number is None):
             return []
         for name, value in _named(self.point):
             if value.numel() == 1 and name != self.name and abs(value.item()) not in (0, 1):
-                if abs(factor - value.item()) <= 1e-9 * abs(factor):
-                    return [Name("gain too often", f"It has the factor {name} once too often.")]
-                if abs(factor * value.item() - 1) <= 1e-9:
-                    return [Name("gain forgotten", f"It does not contain {name}: the factor {name} is forgotten.")]
+                for sign, how in ((1, "times"), (-1, "divided by")):
+                    if abs(factor - value.item() ** sign) <= 1e-9 * abs(factor):
+                        return [Name("a factor", f"It is the {self._kind()} {how} {name} = {value.item():g}.")]
         if number is None and abs(factor - 1) > 1e-3:
             # A factor that may well depend on the inputs is no constant.
             return [Name("a factor", f"Every entry is {factor:.6g} times what it should be at these inputs.")]
@@ -175,15 +191,24 @@ class _Case:
         words = f"It is the {self._kind()} times the constant factor {text}"
         if factor == -1 or number == "-1":
             return [Name("constant factor -1", f"{words}: the sign is wrong.")]
-        if sizes and text in ("2", "1/2"):
-            # Where an axis has two entries, a sum or a mean over it looks the same.
-            return [Name(f"constant factor {text}", f"{words} (2 is also {sizes}).")]
+        if sizes and self._written(factor):
+            # The function contains this number, and may have it from an exponent as well as from a sum.
+            return [Name(f"constant factor {text}", f"{words} ({_size_text(factor)} is also {sizes}).")]
         if sizes and abs(factor) < 1:
-            return [Name("mean in place of a sum", f"{words}, and {_inverse(text)} is {sizes}: a mean stands where a sum "
+            return [Name("mean in place of a sum", f"{words}, and {_size_text(factor)} is {sizes}: a mean stands where a sum "
                          "belongs.")]
         if sizes:
             return [Name("sum in place of a mean", f"{words}, which is {sizes}: a sum stands where a mean belongs.")]
         return [Name(f"constant factor {text}", f"{words}.")]
+
+    def _written(self, factor: float) -> bool:
+        """Whether the function contains the number itself; squares and products of two equal factors contain a 2."""
+        size = round(factor if factor > 1 else 1 / factor)
+        if size == 2:
+            return True
+        numbers = [value for call in self.point.run.calls for value in tree_flatten((call.args, call.kwargs))[0]]
+        return any(isinstance(value, (int, float)) and value == size or isinstance(value, Tensor) and value.ndim == 0
+                   and value.is_floating_point() and value.item() == size for value in numbers)
 
     def _sizes(self, factor: float) -> str:
         """The axes whose size is a factor, or one over it."""
@@ -236,7 +261,7 @@ class _Case:
                 continue
             value = truth if r is None else truth[_commuted(*r)]
             value = value if c is None else value[:, _commuted(*c)]
-            if not _close(got, value, self.distance):
+            if not self.close(got, value, self.distance):
                 continue
             if r is not None and c is not None:
                 return [Name("swapped factors", "Its rows and its columns are in the other vec order: the factors of the "
@@ -276,7 +301,7 @@ class _Case:
         return [Name("right on the diagonal only", "It is right on the diagonal only.")]
 
     def signs(self) -> list[Name]:
-        if not _close(self.got.abs(), self.truth.abs(), self.distance):
+        if not self.close(self.got.abs(), self.truth.abs(), self.distance):
             return []
         return [Name("signs", f"The entries are right but for the signs of {int(self.wrong.sum())}.")]
 
@@ -337,7 +362,7 @@ class _Case:
             if A.ndim == 1 and B.ndim == 1 or A.shape[-1] != B.shape[0]:
                 continue
             value = A @ B
-            if value.shape == wanted.shape and _close(wanted, value):
+            if value.shape == wanted.shape and self.close(wanted, value):
                 return left, right
         return None
 
@@ -350,8 +375,12 @@ class _Case:
                 continue
             got, truth, gap = (value.movedim(axis, -1) for value in (self.got, self.truth, self.difference))
             centred = got - got.mean(-1, keepdim=True)
-            if _close(truth, centred, self.distance):
-                return [Name("missing centring", f"The centring is missing: subtract the mean over axis {axis}.")]
+            if self.close(truth, centred, self.distance):
+                if self._is_bare(got) or self.paths() or any(
+                        call_name(call) in ("layer_norm", "batch_norm", "group_norm") for call in self.point.run.calls):
+                    return [Name("missing centring", f"The centring is missing: subtract the mean over axis {axis}.")]
+                return [Name("the part along a vector", f"Its mean over axis {axis} must be zero, as that of the "
+                             f"{self._kind()} is: a centring is missing or incomplete.")]
             for name, value in self.pool():
                 vector = _fitting(value, gap)
                 if vector is None or (vector == vector[..., :1]).all():
@@ -360,13 +389,14 @@ class _Case:
                 if not (square > 0).all():
                     continue
                 part = (gap * vector).sum(-1, keepdim=True) / square * vector
-                if not _close(gap, part, self.distance) or self._constant_factor():
+                if not self.close(gap, part, self.distance) or self._constant_factor():
                     continue
                 left, before = (truth * vector).sum(-1).abs(), (got * vector).sum(-1).abs()
                 if (left <= 0.1 * before).all():
                     return self._along(name, got, axis)
                 total = got.abs().sum(-1)
-                if (truth.sum(-1).abs() <= 1e-9 * total).all() and (got.sum(-1).abs() > 1e-6 * total).any():
+                if (truth.sum(-1).abs() <= 1e-9 * total).all() and (got.sum(-1).abs() > 1e-6 * total).any() \
+                        and self._is_bare(got):
                     return [Name("missing projection", f"The projection is missing: subtract so much of {name} that the sum "
                                  f"over axis {axis} is zero.")]
             found = self._centred_projection(got, truth, gap, axis)
@@ -393,7 +423,7 @@ class _Case:
         for vector in [*known, *(x * y for x, y in itertools.combinations(known, 2))]:
             for other in (vector, vector - vector.mean(-1, keepdim=True)):
                 square = (other * other).sum(-1, keepdim=True)
-                if (square > 0).all() and _close(rows, (rows * other).sum(-1, keepdim=True) / square * other):
+                if (square > 0).all() and self.close(rows, (rows * other).sum(-1, keepdim=True) / square * other):
                     return True
         return False
 
@@ -411,7 +441,7 @@ class _Case:
                 continue
             rest = gap - gap.mean(-1, keepdim=True)
             part = (rest * vector).sum(-1, keepdim=True) / square * vector
-            if (_close(rest, part, self.distance)
+            if (self.close(rest, part, self.distance)
                     and ((truth * vector).sum(-1).abs() <= 0.1 * (got * vector).sum(-1).abs()).all()):
                 if (got.sum(-1).abs() <= 1e-9 * got.abs().sum(-1)).all():
                     return self._along(f"{name} minus its mean", got, axis)
@@ -432,7 +462,7 @@ class _Case:
             if value.shape != self.difference.shape or not value.any():
                 continue
             for sign, words in ((1, "plus {0}: subtract {0}"), (-1, "without the term {0}: add it")):
-                if _close(self.difference, sign * value, self.distance):
+                if self.close(self.difference, sign * value, self.distance):
                     return [Name("a term", f"It is the {self._kind()} {words.format(name)}.")]
         return []
 
@@ -475,7 +505,7 @@ class _Case:
     def paths(self) -> list[Name]:
         """The gradient with one intermediate result held constant: a path of the chain rule that was forgotten."""
         words, found = self._words(), []
-        for number, position, value in itertools.islice(self._places(), RUNS):
+        for number, position, value in itertools.islice(self._places(), self.runs):
             if not self.runs_to(self._run(_replacing({(number, position): lambda tensor: tensor.detach()}))):
                 continue
             call = self.point.run.calls[number]
@@ -515,7 +545,7 @@ class _Case:
                 continue
             places = [(number, position) for number, call in enumerate(self.point.run.calls)
                       for position, other in enumerate(tree_flatten((call.args, call.kwargs))[0]) if other is original]
-            if not places or any(call_name(self.point.run.calls[number]) in CONTRACTING for number, _ in places):
+            if not places or not all(call_name(self.point.run.calls[number]) in SCALING for number, _ in places):
                 continue
             ones: dict[tuple[int, int], Callable] = dict.fromkeys(places, torch.ones_like)
             without = self._run(_replacing(ones))
@@ -524,15 +554,20 @@ class _Case:
             if self.runs_to(without):
                 return [Name("gain forgotten", f"It does not contain {name}: the factor {name} is forgotten.")]
             moved = [without * scale for scale in _broadcasts(value, without.shape)]
-            for group in itertools.islice(self._same_places(), RUNS):
+            for group in itertools.islice(self._same_places(), self.runs):
                 if group[0][2].shape[-value.ndim:] == value.shape:
                     scaled = {(number, position): _scaling(value) for number, position, _ in group}
                     moved.append(self._run(_replacing({**scaled, **ones})))
             if any(self.runs_to(each) for each in moved):
+                if self.jacobian:
+                    return [Name("gain on the wrong side", f"{name} is applied on the wrong side: it scales the columns instead "
+                                 "of the rows, or the rows instead of the columns.")]
                 return [Name("gain on the wrong side", f"{name} is applied on the wrong side: it multiplies the result, and "
                              "belongs to what comes before.")]
         for name, value in _named(self.point):
             if value.numel() < 2 or not (value != 0).all() or _constant(value):
+                continue
+            if name.startswith("a tensor"):
                 continue
             for scale in _broadcasts(value, self.truth.shape):
                 if self.is_(self.truth * scale):
@@ -548,6 +583,8 @@ class _Case:
     def small_numbers(self) -> list[Name]:
         """The gradient without a small constant, such as the ε under a root."""
         for number, call in enumerate(self.point.run.calls):
+            if call_name(call) not in OFFSETS:
+                continue
             for position, value in enumerate(tree_flatten((call.args, call.kwargs))[0]):
                 if isinstance(value, float) and 0 < value <= SMALL_NUMBER:
                     if self.runs_to(self._run(_replacing({(number, position): lambda constant: 0.0}))):
@@ -594,12 +631,12 @@ def _replacing(changes: dict[tuple[int, int], Callable]) -> Callable:
 # --- small tools ---
 
 
-def _close(got: Tensor, value: Tensor, distance: float = float("inf")) -> bool:
+def _close(got: Tensor, value: Tensor, distance: float = float("inf"), match: float = MATCH[torch.float64]) -> bool:
     """Whether two tensors agree to the last digits, and far better than the claim and the derivative do."""
     if got.shape != value.shape or not value.isfinite().all():
         return False
     largest = max(value.abs().max().item(), got.abs().max().item())
-    return bool((got - value).abs().max() <= min(MATCH * largest, SHARE * distance))
+    return bool((got - value).abs().max() <= min(match * largest, SHARE * distance))
 
 
 def _named_passed(point: Point) -> list[tuple[str, Tensor]]:
@@ -686,17 +723,13 @@ def _axes(axes: Sequence[int], shape: Sequence[int] = ()) -> str:
     return f"axis {axes[0]}" if len(axes) == 1 else "axes " + " and ".join(map(str, axes))
 
 
-def _count(value: Tensor, axes: Sequence[int]) -> str:
-    return " × ".join(str(value.shape[axis]) for axis in axes if value.shape[axis] > 1) or "1"
-
-
-def _number(value: float) -> str | None:
+def _number(value: float, tolerance: float) -> str | None:
     """A plain number or fraction, where a value is one."""
     fraction = Fraction(value).limit_denominator(64)
-    if fraction == 0 or abs(float(fraction) - value) > 1e-10 * abs(value):
+    if fraction == 0 or abs(float(fraction) - value) > tolerance * abs(value):
         return None
     return str(fraction)
 
 
-def _inverse(text: str) -> str:
-    return str(1 / Fraction(text)) if "/" in text or text.isdigit() else f"1/{text}"
+def _size_text(factor: float) -> str:
+    return str(round(factor if factor > 1 else 1 / factor))

@@ -29,6 +29,7 @@ __all__ = ["check_answer", "formula_function"]
 
 UNANSWERED = "not answered yet: write your answer in place of ... and run the cell again"
 NOTHING = "not answered yet: the function returned None, so perhaps its return is missing"
+LONGEST = 80                     # signs of a formula that a message quotes
 LETTERS = "nmpqrstuvw"           # of sizes that the exercise does not name
 LEFT_SIDES = ("Omega", "Xi", "Psi", "Upsilon")  # one of them stands on the left of a formula that is read alone
 UNSEEN = ("Gamma", "Lambda", "Sigma", "Theta", "Phi", "Pi", "Delta")  # symbols for sizes that no input has
@@ -80,7 +81,10 @@ class _Exercise:
     def judge(self, answers: Any) -> Report:
         if callable(answers):
             return self._judge_whole(answers)
-        given = self._aligned(answers)
+        try:
+            given = self._aligned(answers)
+        except TypeError as error:
+            return self._only(0, "not judged", str(error), "the answers")
         reports: dict[int, Report] = {}
         claims: dict[int, Any] = {}
         for k, answer in given.items():
@@ -95,6 +99,9 @@ class _Exercise:
                 reports[k] = Report((), notes)
         try:
             found = self._report(self._tuple(claims)) if claims else Report(())
+            if len(found.claims) != len(claims):  # an input with several tensors has several lines
+                others = [reports[k].claims[0] for k in sorted(given) if k not in claims]
+                return Report((*found.claims, *others), found.notes)
             judged = dict(zip(sorted(claims), found.claims))
         except Exception:  # one of them broke: each for itself
             judged, found = {}, Report(())
@@ -116,7 +123,7 @@ class _Exercise:
                 return Report(tuple(self._only(k, "not answered", UNANSWERED if value is ... else NOTHING).claims[0]
                                     for k in asked))
             parts = self._parts(value)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             return self._only(asked[0], "not judged", _words(error, "The answer"), "all gradients")
         answered = [k for k in asked if parts[k] is not ... and parts[k] is not None]
 
@@ -153,9 +160,14 @@ class _Exercise:
         if answers is ... or answers is None:
             return {k: ... for k in every if isinstance(self.arguments[k], Tensor) and self.arguments[k].is_floating_point()}
         if isinstance(answers, Mapping):
-            return {k: answers[name] for k, name in enumerate(self.names) if answers.get(name) is not None}
-        if not isinstance(answers, (tuple, list)):
-            answers = (answers,)
+            if unknown := [str(name) for name in answers if name not in self.names]:
+                raise TypeError(f"There is no input {unknown[0]}: the inputs are {', '.join(self.names)}.")
+            return {k: answers[name] for k, name in enumerate(self.names) if answers.get(name) is not None} or {0: ...}
+        numbers = isinstance(answers, list) and all(isinstance(answer, (int, float)) for answer in answers)
+        if numbers or not isinstance(answers, (tuple, list)):
+            answers = (answers,)  # a lone answer to an exercise with one input
+        if len(answers) > len(self.arguments):
+            raise TypeError(f"There must be one answer for each of {', '.join(self.names)}, but there are {len(answers)}.")
         return {k: answer for k, answer in zip(every, answers) if answer is not None} or {0: ...}
 
     def _tuple(self, claims: Mapping[int, Any]) -> Any:
@@ -194,6 +206,8 @@ class _Exercise:
             return _number(answer), ()
         try:
             value = self._call(answer)
+        except SystemExit:
+            return self._only(k, "not judged", "The answer ends Python: leave exit out."), ()
         except Exception:  # the checker says what it raises
             return answer, ()
         if value is ... or value is None:
@@ -223,8 +237,16 @@ def _number(value: Any) -> Any:
     """A plain number, or a NumPy array, as a tensor."""
     if isinstance(value, (float, int, np.ndarray, np.floating)) and not isinstance(value, bool):
         return torch.as_tensor(value, dtype=torch.float64)
+    if isinstance(value, (list, tuple)):
+        if all(isinstance(part, (float, int)) for part in value):
+            return torch.as_tensor(value, dtype=torch.float64)
+        return type(value)(_number(part) for part in value)
     if value is None or isinstance(value, Tensor):
         return value
+    if value is ...:
+        return None
+    if isinstance(value, Mapping):
+        return {key: part if callable(part) else _number(part) for key, part in value.items()}
     raise TypeError(f"An answer must be a tensor, TeX, or a function that returns a tensor, but it is {kind_of(value)}.")
 
 
@@ -232,7 +254,8 @@ def _words(error: Exception, who: str = "") -> str:
     """An exception in one sentence."""
     if isinstance(error, FormulaError):
         start, end = error.place
-        return f"{error.reason} Look at “{error.tex[start:end] or error.tex}”."
+        part = error.tex[start:end] or error.tex
+        return f"{error.reason} Look at “{part if len(part) <= LONGEST else part[:LONGEST] + '…'}”."
     words = (str(error).splitlines() or [""])[0].removesuffix(f": {type(error.__cause__).__name__}")
     if who and not words.startswith(who):
         return f"{who} raised {type(error).__name__}{': ' + words if words else ''}"
@@ -289,6 +312,9 @@ def formula_function(tex: str, inputs: Mapping[str, Tensor], sizes: Mapping[str,
     symbols: dict[str, Symbol] = {}
     places: list[tuple[str, tuple[str, ...]] | None] = []
     for name, value in inputs.items():
+        if not isinstance(value, Tensor):  # a dict or a module has no sign
+            places.append(None)
+            continue
         axes = tuple(letter(size) for size in value.shape)
         try:
             (symbol,) = read_symbols({name: " ".join(axes) or "scalar"}).values()

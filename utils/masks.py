@@ -17,9 +17,9 @@ from utils.trace import call_name, captured, expressions, names_of_captured, ten
 
 __all__ = ["masks"]
 
-BRANCHING = frozenset("relu relu_ leaky_relu abs absolute clamp clamp_min clamp_max threshold maximum minimum relu6 "
-                      "hardtanh elu selu celu prelu __abs__".split())
-BOUNDING = frozenset("clamp clamp_min clamp_max relu6 hardtanh".split())
+BRANCHING = frozenset("relu relu_ leaky_relu abs absolute elu selu celu prelu __abs__ clamp clamp_min clamp_max relu6 "
+                      "hardtanh threshold".split())
+BOUNDING = frozenset("clamp clamp_min clamp_max relu6 hardtanh threshold".split())
 NORMALISING = frozenset("div true_divide __truediv__ rsqrt softmax layer_norm rms_norm normalize group_norm".split())
 QUIET = 1e-4    # of the loss's own size
 LARGE = 2**16   # entries; of larger tensors right angles are not looked for
@@ -27,21 +27,31 @@ LINEAR_ENDS = ("SumBackward", "MeanBackward")
 WEIGHTED = ("Mul", "Div", "Where", "Gather", "Index", "Select", "Slice", "MaskedFill")
 
 
-def masks(point: Point) -> list[str]:
+def masks(point: Point, tried: bool = False) -> list[str]:
     """One sentence for each thing about the inputs that would hide a mistake.
 
     Parameters
     ----------
     point : the function at the given inputs
+    tried : whether all claims were tried on other inputs too; then only what stays the same there is said
     """
     outside = captured(point.run.calls, point.run.passed if point.problem.plain else [*point.run.passed, *point.problem.host.buffers()])
     given = [value.detach() for value in (*point.leaves, *outside, *([] if point.upstream is None else [point.upstream]))]
     found = [*_of_values(point, given), *_of_the_run(point), *_of_the_loss(point), *_orthogonal(point, outside)]
+    if tried:
+        redrawn = set(range(len(point.leaves))) | ({len(given) - 1} if _redraws_upstream(point) else set())
+        found = [(sentence, places) for sentence, places in found
+                 if places and not redrawn & set(places) and not sentence.startswith("axis")]
     if not found:
         return []
     names = [*point.problem.names, *_names(point.problem.fn, outside), "the upstream gradient"]
     sentences = dict.fromkeys(sentence.format(*(names[place] for place in places)) for sentence, places in found)
     return [f"The inputs hide mistakes: {sentence}." for sentence in sentences]
+
+
+def _redraws_upstream(point: Point) -> bool:
+    problem = point.problem
+    return point.upstream is not None and all(problem.takes_upstream(problem.claim_of[i]) for i in problem.by_function)
 
 
 def _names(fn: Callable, outside: Sequence[Tensor]) -> list[str]:
@@ -62,7 +72,10 @@ def _of_values(point: Point, given: Sequence[Tensor]) -> Iterator[Finding]:
         if _equal_entries(x):
             if x.item(0) == 1:
                 yield "{0} is all ones, so a claim that forgets {0}, or puts it on the wrong side, has the same values", (k,)
-            elif x.item(0) != 0:
+            elif x.item(0) == 0:
+                if k == len(given) - 1 and point.upstream is not None:
+                    yield "{0} is zero, so every claim of zero passes", (k,)
+            else:
                 yield ("all entries of {0} are equal, so a wrong index, transpose or order of factors changes nothing about "
                        "{0}", (k,))
         elif x.ndim >= 2 and 1 < x.shape[-1] == x.shape[-2] and _symmetric(x):
@@ -70,7 +83,7 @@ def _of_values(point: Point, given: Sequence[Tensor]) -> Iterator[Finding]:
         elif 1 in x.shape:
             yield (f"axis {x.shape.index(1)} of {{0}} has size 1, so a missing sum or mean over it changes nothing", (k,))
         for j, other in enumerate(arrays[:k]):
-            if other is not None and other.shape == x.shape and x.size > 1 and other.item(0) == x.item(0) \
+            if other is not None and k < len(point.leaves) and other.shape == x.shape and x.size > 1 and other.item(0) == x.item(0) \
                     and np.array_equal(other, x) and not _equal_entries(x):
                 yield "{0} and {1} are equal, so one in place of the other has the same values", (j, k)
     if 1 in point.output_shape and not any(1 in x.shape for x in given):
@@ -82,7 +95,7 @@ def _of_the_run(point: Point) -> Iterator[Finding]:
         name = call_name(call)
         if name in BRANCHING:
             x = next((value for value in tensors_of((call.args, call.kwargs)) if value.is_floating_point()), None)
-            sign = None if x is None or x.numel() < 2 else \
+            sign = None if x is None or x.numel() < 2 or name in BOUNDING else \
                 "positive" if (x > 0).all() else "negative" if (x < 0).all() else None
             if name in BOUNDING and x is not None and isinstance(call.result, Tensor) and torch.equal(call.result, x):
                 yield f"{name.strip('_')} meets numbers inside its bounds only, so the slope outside is not tried", ()
@@ -104,7 +117,7 @@ def _of_the_loss(point: Point) -> Iterator[Finding]:
     if name.startswith(WEIGHTED) and len({id(function) for function, _ in before.next_functions}) > 1:
         return
     quiet = [i for i in point.problem.claimed
-             if point.leaves[i].numel() > 1 and (gradient := point.jacobian(i)) is not None
+             if point.leaves[i].numel() > 1 and point.leaves[i].any() and (gradient := point.jacobian(i)) is not None
              and gradient.norm() * point.leaves[i].norm() <= QUIET * point.output.abs()]
     if quiet:
         for i in quiet:
@@ -116,7 +129,8 @@ def _of_the_loss(point: Point) -> Iterator[Finding]:
         if inner is not None and any(call_name(call) in NORMALISING for call in point.run.calls):
             yield ("the loss is a sum of squares, so the upstream gradient is tied to the output and a mistake along it is "
                    "hidden; weigh the outputs with a random upstream gradient", ())
-    elif not name.startswith(WEIGHTED) and inner is not None:
+    elif not name.startswith(WEIGHTED) and inner is not None and \
+            not (len(before.next_functions) == 1 and "AccumulateGrad" in inner.name()):  # a function of each entry alone
         yield ("the outputs are summed with equal weights, an upstream gradient of ones, so a forgotten upstream gradient "
                "or a sum in the wrong place may have the same values; weigh the outputs with a random one", ())
 

@@ -77,4 +77,5 @@ class _RandomRounding(TorchDispatchMode):
         if not isinstance(value, Tensor) or not (value.is_floating_point() or value.is_complex()):
             return value
         units = torch.randint(-1, 2, value.shape, generator=self.generator)
-        return value + units * torch.finfo(value.dtype).eps * value
+        moved = value + units * torch.finfo(value.dtype).eps * value
+        return torch.where(value.isfinite(), moved, value)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,10 +24,12 @@ __all__ = ["Point", "Reference", "typical_size"]
 
 DIRECTIONS = 2       # random directions of difference quotients for each input, where one for all is not enough
 FEW_OUTPUTS = 8      # up to so many outputs autograd gives each row of a Jacobian; of more, a random combination
-ENTRIES = 4096       # up to so many entries of an input difference quotients are taken one by one
+ENTRIES = 256        # up to so many entries of an input difference quotients are taken one by one
+FEW_ZEROS = 4096     # entries among which it is cheap to look for zeros
 LARGE = 2**18        # entries of a leaf whose memory is worth using twice
 STEP = 2.0**-17      # of a single central quotient: about the cube root of the roundoff
 AGREEMENT = 1e-7     # relative difference that such a quotient may have
+FLAT = 2.0**-20      # of its own size, by which a function may change when it does not change
 AUDIBLE = 1e-3       # the part of the largest slope that another must have to be heard beside it
 CURVATURE = 64       # how much faster than its relative step the slope may change before it is looked at more closely
 
@@ -85,7 +87,7 @@ class Point:
         self._inputs = inputs
         self.output_shape = output.shape  # of fn itself
         target = self._target(output)
-        self.output = target.detach()
+        self.output = target.detach().clone()  # not a view of a leaf, whose memory is used again
         if target.ndim == 0:
             self.weights = None
             self._jacobians = self.combined = self._gradients(target, inputs)
@@ -178,7 +180,9 @@ class Point:
 
     def require_deterministic(self) -> None:
         """A function that draws random numbers has no derivative to check."""
-        if not all(torch.equal(self.output, self.value({})) for _ in range(4)):
+        # The runs that autograd follows may take other kernels, so these are compared with each other.
+        first = self.value({})
+        if not all(torch.equal(first, self.value({})) for _ in range(4)):
             raise ValueError("fn gave two different results for the same inputs: make it deterministic (fix the random "
                              "numbers outside of it) before checking its gradient.")
 
@@ -195,13 +199,11 @@ class Point:
             return dict.fromkeys(inputs)
         return dict(zip(inputs, gradients))
 
-    def _derivatives(self, target: Tensor, inputs: dict[int, Tensor], wanted: Tensor | None = None) -> dict[int, Tensor | None]:
-        """Autograd's derivatives, one backward pass for each output; zero in rows that are not wanted."""
+    def _derivatives(self, target: Tensor, inputs: dict[int, Tensor]) -> dict[int, Tensor | None]:
+        """Autograd's derivatives, one backward pass for each output."""
         if target.ndim == 0:
             return self._gradients(target, inputs)
-        empty = {i: torch.zeros_like(leaf) for i, leaf in inputs.items()}
-        rows = [self._gradients(entry, inputs, retain=True) if wanted is None or wanted[k] else empty
-                for k, entry in enumerate(target.reshape(-1))]
+        rows = [self._gradients(entry, inputs, retain=True) for entry in target.reshape(-1)]
         return {i: None if any(row[i] is None or not all_finite(row[i]) for row in rows) else
                 torch.stack([row[i] for row in rows]).reshape(*self.output.shape, *leaf.shape).detach()
                 for i, leaf in inputs.items()}
@@ -212,16 +214,45 @@ class Point:
             self._jacobians[i] = self._recompute(i)
         return self._jacobians[i]
 
-    def _recompute(self, i: int, wanted: Tensor | None = None, leaves: Sequence[Tensor] | None = None) -> Tensor | None:
-        inputs, output = self._connected([i], leaves)
-        derivative = self._derivatives(self._target(output), inputs, wanted)[i]
+    def is_flat(self, i: int, largest: float) -> bool:
+        """Whether a derivative whose largest entry this is moves the function by no more than its rounding, or nearly so."""
+        moved, size = largest * typical_size(self.leaves[i]), self.output.abs().max().item()
+        if moved <= FLAT * size or moved <= self._noise_of(lambda: self.value({}), self.output).max() / FLAT:
+            return True
+        # Or the derivative is rounding beside what it is elsewhere, as at a minimum.
+        elsewhere = [leaf + typical_size(leaf) * self._random(*leaf.shape) if leaf.is_floating_point() and all_finite(leaf) else
+                     leaf.clone() for leaf in self.leaves]
+        row = self.jacobian(i).reshape(self.output.numel(), -1).abs().amax(1).argmax() if self.jacobian(i) is not None else 0
+        return largest <= FLAT**2 * self._row(i, int(row), elsewhere).abs().nan_to_num().max().item()
+
+    def _recompute(self, i: int) -> Tensor | None:
+        inputs, output = self._connected([i])
+        derivative = self._derivatives(self._target(output), inputs)[i]
         return derivative if derivative is None or all_finite(derivative) else None
 
-    def jitter(self, i: int, wanted: Tensor) -> Tensor:
-        """How far autograd's derivative by leaf i moves when all inputs move by about a unit in the last place."""
-        leaves = [torch.addcmul(leaf, leaf, self._factors(leaf), value=unit_roundoff) if leaf.is_floating_point() else
-                  leaf.clone() for leaf in self.leaves]
-        return (self._recompute(i, wanted, leaves) - self._in_rows(i, wanted)).abs().nan_to_num(0.0)
+    def combine_rows(self, i: int, wanted: Tensor) -> Tensor | None:
+        """The random combination of some rows only of the derivative by leaf i."""
+        inputs, output = self._connected([i])
+        return self._gradients((self.weights * wanted) @ self._target(output).reshape(-1), inputs)[i]
+
+    def _row(self, i: int, row: int, leaves: Sequence[Tensor] | None = None) -> Tensor:
+        """Autograd's gradient of one output by leaf i, computed anew."""
+        inputs, output = self._connected([i], leaves)
+        gradient = self._gradients(self._target(output).reshape(-1)[row], inputs)[i]
+        return torch.zeros_like(self.leaves[i]) if gradient is None else gradient.detach()
+
+    def jitter(self, i: int, row: int) -> Tensor:
+        """How far one row of autograd's derivative by leaf i moves when all inputs move by about a unit in the last place."""
+        leaves = [torch.addcmul(leaf, leaf, self._factors(leaf), value=unit_roundoff)
+                  if leaf.is_floating_point() and all_finite(leaf) else leaf.clone() for leaf in self.leaves]
+        return (self._row(i, row, leaves) - self._known_row(i, row)).abs().nan_to_num(0.0)
+
+    def noise(self, i: int, row: int) -> Tensor:
+        """The rounding noise of one row of autograd's derivative by leaf i."""
+        return self._noise_of(lambda: self._row(i, row), self._known_row(i, row))
+
+    def _known_row(self, i: int, row: int) -> Tensor:
+        return self.jacobian(i).reshape(-1, *self.leaves[i].shape)[row]
 
     def _factors(self, x: Tensor) -> Tensor:
         """Random factors, one for each entry; of a large tensor, products of one for each row and one for each column."""
@@ -229,14 +260,11 @@ class Point:
             return self._random(*x.shape)
         return self._random(*x.shape[:-1], 1) * self._random(x.shape[-1])
 
-    def noise(self, i: int, wanted: Tensor) -> Tensor:
-        """The rounding noise of autograd's derivative by leaf i, in the wanted rows of the output."""
-        return rounding_noise(lambda: self._recompute(i, wanted), self._in_rows(i, wanted), self.generator)
-
-    def _in_rows(self, i: int, wanted: Tensor) -> Tensor:
-        if wanted.all():
-            return self.jacobian(i)
-        return torch.where(wanted.reshape(self.output.shape + (1,) * self.leaves[i].ndim), self.jacobian(i), 0.0)
+    def _noise_of(self, compute: Callable[[], Tensor], result: Tensor) -> Tensor:
+        """The rounding noise of a computation, or nothing where fn uses vmap, grad or jvp, whose tensors are not ours to round."""
+        if any(call.wrapped for call in self.run.calls):
+            return torch.zeros_like(result)
+        return rounding_noise(compute, result, self.generator)
 
     # --- difference quotients ---
 
@@ -261,7 +289,7 @@ class Point:
         together = [i for i in known if abs(slopes[i][0]) >= AUDIBLE * loudest]
         for group in [together] * bool(together) + [[i] for i in known if i not in together]:
             agreed = self._quotient_agrees({i: slopes[i] for i in group})
-            if not agreed and sum(self.leaves[i].numel() for i in group) > ENTRIES:
+            if not agreed and sum(self.leaves[i].numel() for i in group) > FEW_ZEROS:
                 # Before much work begins, another direction: a slope that is small by chance is hard to measure.
                 agreed = self._quotient_agrees(self._slopes_along(group, {i: slopes[i][1] for i in group}, 1))
             self._audited |= dict.fromkeys(group, agreed)
@@ -271,7 +299,8 @@ class Point:
         """For each leaf, a random direction, and the slope along it as autograd has it."""
         found = {}
         for i in leaves:
-            direction = self._direction(self.leaves[i], rooms[i], attempt)
+            # Each leaf has factors of its own: with the same ones, a mistake in one could make up for that in another.
+            direction = self._direction(self.leaves[i], rooms[i], 2 * i + attempt)
             found[i] = torch.dot(self.combined[i].reshape(-1), direction.reshape(-1)).item(), direction
         return found
 
@@ -310,7 +339,7 @@ class Point:
         """
         shape = x.shape if x.numel() < LARGE else x.shape[-1:]
         direction = torch.mul(x, _pattern(self.generator.initial_seed() + attempt, shape), out=room)
-        if x.numel() <= ENTRIES and not direction.all():
+        if x.numel() <= FEW_ZEROS and not direction.all():
             zero = x == 0
             direction[zero] = typical_size(x) * self._random(int(zero.sum()))
         return direction if direction.is_contiguous() else direction.contiguous()
@@ -360,10 +389,35 @@ class Point:
                    "difference quotients along random directions (autograd contradicts them, and they decide)")
         if agree:
             return Reference(claim, 1e-8 * claim.abs(), witness)
-        slope, expected = next(pair for pair in slopes if not pair[0].agrees(pair[1]).all())
-        place = int((~slope.agrees(expected)).reshape(-1).nonzero()[0])
-        return Reference(claim, silent=f"wrong: along a random direction the slope is {slope.value.reshape(-1)[place]:.6g}, "
-                         f"but by the claim {expected.reshape(-1)[place]:.6g}", witness=witness)
+        return self._first_disagreement(i, claim, witness)
+
+    def _first_disagreement(self, i: int, claim: Tensor, witness: str) -> Reference:
+        """An entry of a large input at which the claim has not the slope of the function, found by halving."""
+        x, scale = self.leaves[i], typical_size(self.leaves[i])
+        noise = self._noise_of(lambda: self.value({}), self.output)
+        factors = self._random(x.numel())
+
+        def slope_of(places: Tensor) -> tuple[Slope | None, Tensor]:
+            direction = torch.zeros(x.numel(), dtype=torch.float64)
+            direction[places] = scale * factors[places]
+            direction = direction.reshape(x.shape)
+            expected = along(claim, direction)
+            return slope_along(lambda value: self.value({i: value}), x, direction, expected, noise), expected
+
+        places = torch.arange(x.numel())
+        while len(places) > 1:
+            half = places[:len(places) // 2]
+            slope, expected = slope_of(half)
+            places = half if slope is not None and not slope.agrees(expected).all() else places[len(half):]
+        slope, expected = slope_of(places)
+        if slope is None or slope.agrees(expected).all():  # what differs is spread over many entries
+            return Reference(claim, silent="wrong: its slope along a random direction is not the function's", witness=witness)
+        output = int((~slope.agrees(expected)).reshape(-1).nonzero()[0])
+        unit = scale * factors[places].item()
+        entry = [int(k) for k in torch.unravel_index(places[0], x.shape)] if x.ndim else []
+        return Reference(claim, silent=f"wrong: at {self.problem.names[i]}{entry}, expected "
+                         f"{slope.value.reshape(-1)[output].item() / unit:.6g}, got {expected.reshape(-1)[output].item() / unit:.6g}",
+                         witness=witness)
 
     def forget(self) -> None:
         """Let go of the derivatives, which take as much memory as the claims."""
@@ -385,7 +439,7 @@ class Point:
         direction[place] = x.reshape(-1)[place].abs().item() or typical_size(x)
         direction = direction.reshape(x.shape)
         expected = along(reference, direction)[output]
-        noise = rounding_noise(lambda: self.value({})[output], self.output[output], self.generator)
+        noise = self._noise_of(lambda: self.value({})[output], self.output[output])
         slope = slope_along(lambda value: self.value({i: value})[output], x, direction, expected, noise)
         return slope is not None and bool(slope.kink)
 
@@ -403,7 +457,7 @@ class Point:
             f = lambda value: self.value({i: value})
             slope = slope_along(f, x, direction, expected)
             if slope is not None and (slope.kink.any() or not slope.agrees(expected).all()):
-                noise = rounding_noise(lambda: self.value({}), self.output, self.generator)
+                noise = self._noise_of(lambda: self.value({}), self.output)
                 slope = slope_along(f, x, direction, expected, noise)  # again, with the noise measured
             if slope is not None:
                 slopes.append((slope, expected))
@@ -422,7 +476,7 @@ class Point:
         x = self.leaves[i]
         typical = typical_size(x)
         values, errors, agrees, kinks = [], [], [], []
-        noise = rounding_noise(lambda: self.value({}), self.output, self.generator)
+        noise = self._noise_of(lambda: self.value({}), self.output)
         for place in range(x.numel()):
             scale = x.reshape(-1)[place].abs().item() or typical
             direction = torch.zeros(x.numel(), dtype=torch.float64)

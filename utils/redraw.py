@@ -1,20 +1,22 @@
 """Other inputs for a claim given as a function: other values, and other sizes where the given ones hide something.
 
-Values keep what a function may rely on: positive inputs stay positive, zeros and ones stay zeros and ones, rows that sum to
-one still do. Symmetry, equal entries and unit gains do not survive: they are what hides mistakes.
+Inputs of which nothing is claimed keep what a formula may rely on: targets, labels, permutations, probabilities and sorted
+ones stay what they are, and so do single numbers; positive inputs stay positive. Symmetry, orthogonality, equal entries and
+unit gains do not survive: they are what hides mistakes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from types import CellType
+import functools
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from utils.claims import Problem
 from utils.point import Point, typical_size
-from utils.trace import Trace, captured
+from utils.trace import Trace, captured, outside
 
 __all__ = ["other_sizes", "redraw"]
 
@@ -22,38 +24,70 @@ WIDE = 4     # how much larger than the given inputs the widest are
 SPLITS = 24  # ways to give two groups of axes of one size different sizes, that are tried
 
 
-def redraw(leaves: Sequence[Tensor], generator: torch.Generator, wide: bool = False,
-           free: Sequence[int] = ()) -> list[Tensor]:
+def redraw(leaves: Sequence[Tensor], generator: torch.Generator, free: Sequence[int] = (),
+           wide: Sequence[int] = ()) -> list[Tensor]:
     """Random tensors of the same shapes and sizes, float64.
 
-    wide : larger ones, and of both signs also where all given entries are positive: so every branch of a function is met
-    free : the places of the leaves that need not stay targets or probabilities, since something is claimed of them
+    free : the places of the leaves of which something is claimed; the others keep what a formula may rely on
+    wide : the places of those that become larger, and of both signs also where all given entries are positive: so every
+        branch is met
 
     >>> target, scale = torch.tensor([0.0, 1.0, 0.0]), torch.tensor([2.0, 2.0])
     >>> target, scale = redraw([target, scale], torch.Generator().manual_seed(0))
     >>> sorted(target.tolist()), bool((scale > 0).all()), bool(scale[0] == scale[1])
     ([0.0, 0.0, 1.0], True, False)
     """
-    return [_redraw(leaf, leaf.shape, generator, wide, i in free) for i, leaf in enumerate(leaves)]
+    fresh = [None if i in free else _keeping_its_kind(leaf, generator) for i, leaf in enumerate(leaves)]
+    return [_draw(leaf, leaf.shape, generator, i in wide) if kept is None else kept
+            for i, (leaf, kept) in enumerate(zip(leaves, fresh))]
 
 
-def _redraw(x: Tensor, shape: Sequence[int], generator: torch.Generator, wide: bool, free: bool) -> Tensor:
-    shape = torch.Size(shape)
-    if not x.is_floating_point():  # labels and indices: which of them are allowed is known from the given ones
-        return x.reshape(-1)[torch.randint(x.numel(), shape, generator=generator)]
-    if not free and x.ndim and ((x == 0) | (x == 1)).all() and 0 < x.sum() < x.numel():
-        # Targets or a mask: each row keeps its number of ones.
-        places = torch.rand(shape, generator=generator, dtype=torch.float64).argsort(-1)
-        if shape == x.shape:
-            return x.to(torch.float64).gather(-1, places)
-        return (places == 0).to(torch.float64)
-    fresh = typical_size(x) * torch.randn(shape, generator=generator, dtype=torch.float64)
-    if not free and x.ndim and x.shape[-1] > 1 and (x >= 0).all() \
-            and torch.allclose(x.sum(-1), torch.ones_like(x.sum(-1)), 1e-12, 1e-12):
-        return fresh.softmax(-1)
+def _draw(x: Tensor, shape: Sequence[int], generator: torch.Generator, wide: bool) -> Tensor:
+    fresh = typical_size(x) * torch.randn(tuple(shape), generator=generator, dtype=torch.float64)
     if wide:
-        return WIDE * fresh
+        fresh = WIDE * fresh
+        if (x > 0).all() and (fresh > 0).all():  # a sign that was not there is wanted
+            fresh.view(-1)[0] *= -1
+        return fresh
     return fresh.abs() if (x > 0).all() else fresh
+
+
+def _keeping_its_kind(x: Tensor, generator: torch.Generator) -> Tensor | None:
+    """Another tensor of the same kind, where it is of a kind that formulas rely on; symmetry and ones are none of them."""
+    if not x.ndim or not x.isfinite().all():  # a setting, such as an exponent, or a mask
+        return x.clone()
+    if x.dtype == torch.bool or not x.is_floating_point():
+        return _labels(x, generator)
+    square = x.ndim == 2 and x.shape[0] == x.shape[1] > 1
+    two = ((x == 0) | (x == 1)).all() and 0 < x.sum() < x.numel() or ((x.abs() == 1).all() and x.min() < 0)
+    if two and square and torch.equal(x, x.T) and not torch.equal(x, torch.eye(len(x), dtype=x.dtype)):
+        order = torch.randperm(len(x), generator=generator)
+        return x[order][:, order].to(torch.float64)  # the edges of a graph
+    if two and square and (x.sum(0) == 1).all() and (x.sum(1) == 1).all():
+        return x[torch.randperm(len(x), generator=generator)].to(torch.float64)  # a permutation
+    if two:  # targets, signs or a mask: each row keeps its numbers
+        places = torch.rand(x.shape, generator=generator, dtype=torch.float64).argsort(-1)
+        return x.to(torch.float64).gather(-1, places)
+    fresh = typical_size(x) * torch.randn(x.shape, generator=generator, dtype=torch.float64)
+    if x.shape[-1] > 1 and (x >= 0).all() and torch.allclose(x.sum(-1), torch.ones_like(x.sum(-1)), 1e-12, 1e-12):
+        return fresh.softmax(-1)
+    if x.ndim == 1:
+        if len(x) > 2 and torch.allclose(x.diff(), x.diff()[0].expand(len(x) - 1), 1e-9) and x[0] != x[1]:
+            return x.clone()  # a grid
+        if len(x) > 2 and ((x.diff() > 0).all() or (x.diff() < 0).all()):
+            return fresh.abs().sort(descending=bool(x[0] > x[-1])).values if (x > 0).all() else \
+                fresh.sort(descending=bool(x[0] > x[-1])).values
+    return None
+
+
+def _labels(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Labels and indices: a permutation stays one, sorted ones stay sorted, and none is new."""
+    flat = x.reshape(-1)
+    if x.ndim == 1 and x.dtype != torch.bool and torch.equal(flat.sort().values, torch.arange(len(flat), dtype=x.dtype)):
+        return torch.randperm(len(flat), generator=generator).to(x.dtype)
+    if x.ndim == 1 and len(flat) > 1 and x.dtype != torch.bool and (flat.diff() >= 0).all():
+        return x.clone()
+    return flat[torch.randperm(len(flat), generator=generator)].reshape(x.shape)
 
 
 def other_sizes(problem: Problem, point: Point,
@@ -80,8 +114,8 @@ def other_sizes(problem: Problem, point: Point,
         return size
 
     def drawn(shapes: list[tuple[int, ...]]) -> tuple[list[Tensor], Tensor | None, str] | None:
-        leaves = [_redraw(leaf, shape, generator, False, i in problem.claimed)
-                  for i, (leaf, shape) in enumerate(zip(point.leaves, shapes))]
+        leaves = [_draw(leaf, shape, generator, False) if i in problem.claimed or tuple(leaf.shape) != tuple(shape) else
+                  redraw([leaf], generator)[0] for i, (leaf, shape) in enumerate(zip(point.leaves, shapes))]
         try:
             output = problem.run([leaf.clone() for leaf in leaves])
             if output.ndim != len(point.output_shape) or not output.isfinite().all():
@@ -101,13 +135,15 @@ def other_sizes(problem: Problem, point: Point,
         for axis, size in enumerate(shape):
             groups.setdefault(size, []).append((i, axis))
     ones = groups.pop(1, [])
+    written = _numbers_in(problem.fn, *(problem.claim_of[i] for i in problem.by_function))
+    if _may_be_sizes(written, point, 1):
+        ones = []
     for axes in ([ones] if ones else []) + ([[axis] for axis in ones] if len(ones) > 1 else []):
         if (found := drawn(resized(shapes, axes, fresh_size()))) is not None:
             yield found
             break
     split, tried = shapes, 0
-    written = _numbers_in(problem.fn, *(problem.claim_of[i] for i in problem.by_function))
-    waiting = [axes for size, axes in groups.items() if len(axes) > 1 and size not in written]
+    waiting = [axes for size, axes in groups.items() if len(axes) > 1 and not _may_be_sizes(written, point, size)]
     changed = False
     while waiting:
         axes = waiting.pop()
@@ -124,25 +160,30 @@ def other_sizes(problem: Problem, point: Point,
         yield found
 
 
-def _numbers_in(*functions: Callable) -> set[int]:
+def _numbers_in(*functions: Any) -> set[int]:
     """The numbers that functions contain or take from outside; they may be sizes, right for the given ones alone."""
     numbers: set[int] = set()
-    for function in functions:
-        code = getattr(function, "__code__", None)
-        if code is None:
-            continue
-        outside = [function.__globals__.get(name) for name in code.co_names]
-        outside += [cell.cell_contents for cell in function.__closure__ or () if _filled(cell)]
-        numbers.update(value for value in (*code.co_consts, *outside) if isinstance(value, (int, float)))
+    waiting, seen = [(function, True) for function in functions], set()
+    while waiting:
+        value, inside = waiting.pop()
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            if float(value).is_integer():
+                numbers.add(int(value))
+        elif isinstance(value, functools.partial):
+            waiting += [(part, inside) for part in (value.func, *value.args, *value.keywords.values())]
+        elif inside and id(value) not in seen and (code := getattr(value, "__code__", None)) is not None:
+            seen.add(id(value))
+            waiting += [(part, False) for part in (*code.co_consts, *(value.__defaults__ or ()))]
+            # Helpers that stand beside the function are read too, but no libraries.
+            waiting += [(part, getattr(part, "__module__", None) == value.__module__) for part in outside(value)]
+            waiting += [(part, False) for part in getattr(getattr(value, "__self__", None), "__dict__", {}).values()]
     return numbers
 
 
-def _filled(cell: CellType) -> bool:
-    try:
-        cell.cell_contents
-    except ValueError:
-        return False
-    return True
+def _may_be_sizes(numbers: set[int], point: Point, size: int) -> bool:
+    """Whether a number in the code may be this size, or a product of it: of entries, rows or a batch."""
+    counts = {count for leaf in point.leaves for count in (*leaf.shape, leaf.numel())}
+    return any(number > 2 and (number % size == 0 if size > 1 else number in counts) for number in numbers)
 
 
 def _parts(axes: list[tuple[int, int]]) -> Iterator[list[tuple[int, int]]]:

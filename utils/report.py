@@ -61,7 +61,7 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        return all(claim.verdict == "right" for claim in self.claims)
+        return bool(self.claims) and all(claim.verdict == "right" for claim in self.claims)
 
     def __repr__(self) -> str:
         lines = [f"{MARKS[claim.verdict]} {claim.quantity}{_shape(claim)}: {claim.finding}" for claim in self.claims]

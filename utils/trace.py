@@ -6,6 +6,7 @@ constant, or one tensor replaced, shows which gradient a derivation would give t
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from torch._C._functorch import is_functorch_wrapped_tensor
 from torch.overrides import TorchFunctionMode, resolve_name
 from torch.utils._pytree import tree_leaves, tree_map
 
-__all__ = ["Call", "Trace", "captured", "call_name", "expressions", "names_of_captured"]
+__all__ = ["Call", "Trace", "call_name", "captured", "captured_modules", "expressions", "names_of_captured", "outside"]
 
 SIGNS = {"add": "+", "__add__": "+", "__radd__": "+", "sub": "-", "__sub__": "-", "mul": "*", "__mul__": "*",
          "__rmul__": "*", "div": "/", "__truediv__": "/", "true_divide": "/", "matmul": "@", "__matmul__": "@"}
@@ -26,12 +27,13 @@ READABLE = 40  # characters of an expression that a reader still takes in
 
 @dataclass(frozen=True)
 class Call:
-    """One torch call: the function, what it took, and what it gave."""
+    """One torch call: the function, what it took, and what it gave; nothing of that where vmap, grad or jvp wrap it."""
 
     func: Callable
     args: tuple
     kwargs: dict
     result: Any
+    wrapped: bool = False
 
 
 class Trace(TorchFunctionMode):
@@ -56,15 +58,33 @@ class Trace(TorchFunctionMode):
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        if self.promote:
+        if self.promote and not _writes(func, kwargs):
             args, kwargs = _promoted(args, kwargs)
         if self.edit is not None:
             args, kwargs = self.edit(len(self.calls), func, args, kwargs)
         result = func(*args, **kwargs)
         # What vmap and grad wrap must not leave them; the call keeps its number.
-        wrapped = is_functorch_wrapped_tensor(result) if isinstance(result, Tensor) else False
-        self.calls.append(Call(func, (), {}, None) if wrapped else Call(func, args, kwargs, result))
+        wrapped = any(map(is_functorch_wrapped_tensor, tensors_of((args, kwargs, result))))
+        self.calls.append(Call(func, (), {}, None, wrapped) if wrapped else Call(func, args, kwargs, result))
         return result
+
+
+    def __enter__(self) -> Trace:
+        if self.promote:  # tensors that the code makes are to meet float64 ones too
+            self._default = torch.get_default_dtype()
+            torch.set_default_dtype(torch.float64)
+        return super().__enter__()
+
+    def __exit__(self, *raised: Any) -> None:
+        if self.promote:
+            torch.set_default_dtype(self._default)
+        super().__exit__(*raised)
+
+
+def _writes(func: Callable, kwargs: dict) -> bool:
+    """Whether a call writes into its first argument, which a promoted copy would lose."""
+    name = getattr(func, "__name__", "")
+    return name == "__setitem__" or name.endswith("_") and not name.endswith("__") or name.startswith("__i") or "out" in kwargs
 
 
 def _promoted(args: tuple, kwargs: dict) -> tuple[tuple, dict]:
@@ -141,6 +161,25 @@ def names_of_captured(*functions: Callable) -> dict[int, str]:
             elif callable(value) and value not in functions:
                 names |= names_of_captured(value) | names
     return names
+
+
+def captured_modules(function: Callable) -> list[torch.nn.Module]:
+    """The modules that a function takes from outside, by its closure or as globals."""
+    if isinstance(function, torch.nn.Module):
+        return [function]
+    return [value for value in outside(function) if isinstance(value, torch.nn.Module)]
+
+
+def outside(function: Callable) -> list[Any]:
+    """What a function takes from its closure and from globals."""
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return []
+    values = [function.__globals__[name] for name in code.co_names if name in function.__globals__]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # a cell that is not filled yet
+            values.append(cell.cell_contents)
+    return values
 
 
 def expressions(calls: list[Call], names: dict[int, str]) -> dict[int, str]:
