@@ -21,6 +21,9 @@ BREAKS = {
     "xw-backprop": ("(None, lambda X, W: X.T @ y_grad))", "(None, lambda X, W: X.T @ y_grad / len(X)))", "gradient by W"),
     "rms-norm": ("lambda W, x, g, b: J_v * (W @ x) / rms(W @ x, eps),", "lambda W, x, g, b: J_v * (W @ x),",
                  "gradient by g"),
+    "check-a-gradient": ("(2e-12 * x,)", "(3e-12 * x,)", "gradient by x"),
+    "errata-museum": ("(lambda X, W, J_Y: J_Y @ W.T, None, None))", "(lambda X, W, J_Y: 2 * J_Y @ W.T, None, None))",
+                      "gradient by X"),
 }
 
 
