@@ -20,7 +20,7 @@ from utils import gradient_report
 
 TABLE = Path(__file__).parents[1] / "chapters" / "bench.csv"
 SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
-ROUNDS = 9
+ROUNDS = 5
 SHORTEST = 0.02     # seconds for which a way of checking runs in each round, at least once
 SLOW_LIMIT = 128    # widest layer for which the slow mode, a forward run for every entry, ends in reasonable time
 EPS = 1e-5
