@@ -32,6 +32,7 @@ from utils.trace import captured_modules
 __all__ = ["check_gradient", "expect_mismatch", "gradient_report"]
 
 Function = Callable[..., Tensor]
+_NOTHING_TO_DO = contextlib.nullcontext()
 GRADIENT = Reading("gradient")
 
 REDRAWS = 3        # further inputs on which a claim given as a function is tried
@@ -123,7 +124,7 @@ It is the gradient times the constant factor 1/2 (2 is also the size of axis 0 o
     notes: list[str] = []
     if problem.cast:
         notes.append("The check ran in float64, on exact copies of the inputs.")
-    with torch.inference_mode(False), torch.enable_grad(), _unchanged_modules(fn):
+    with _following(fn):
         leaves = [_plain(leaf) for leaf in problem.leaves]
         given = None if problem.upstream is None else problem.upstream.detach().to(torch.float64)
         here = _Judge(problem, leaves, given, generator)
@@ -168,12 +169,21 @@ def _plain(leaf: Tensor) -> Tensor:
     return leaf.detach().to(torch.float64)
 
 
+def _following(fn: Function) -> contextlib.AbstractContextManager:
+    """Where autograd follows what runs, and fn leaves no traces; without cost where nothing has to be done for that."""
+    modules = captured_modules(fn)
+    if not modules and torch.is_grad_enabled() and not torch.is_inference_mode_enabled():
+        return _NOTHING_TO_DO
+    return _unchanged_modules(modules)
+
+
 @contextlib.contextmanager
-def _unchanged_modules(fn: Function) -> Iterator[None]:
+def _unchanged_modules(modules: Sequence[torch.nn.Module]) -> Iterator[None]:
     """Give modules that fn takes from outside their buffers back: one in training changes them whenever it runs."""
-    kept = [(buffer, buffer.clone()) for module in captured_modules(fn) for buffer in module.buffers()]
+    kept = [(buffer, buffer.clone()) for module in modules for buffer in module.buffers()]
     try:
-        yield
+        with torch.inference_mode(False), torch.enable_grad():
+            yield
     finally:
         with torch.no_grad():
             for buffer, before in kept:
@@ -192,7 +202,7 @@ class _Masks:
         return [leaf._version for leaf in point.problem.leaves if not leaf.is_inference()]
 
     def __call__(self) -> list[str]:
-        with torch.inference_mode(False), torch.enable_grad(), _unchanged_modules(self.point.problem.fn):
+        with _following(self.point.problem.fn):
             if self._versions(self.point) != self.versions or not torch.allclose(self.point.value({}), self.point.output, 1e-9):
                 return ["The inputs, or what fn takes from outside, have changed since the check, so what they hide is not "
                         "said."]
@@ -489,4 +499,4 @@ def _strictly_equal(got: Tensor, expected: Tensor, precision: torch.finfo) -> fl
 
 
 def _error(worst: float) -> str:
-    return f"worst error {worst:.0e}".replace("0e+00", "0")
+    return f"worst error {worst:.0e}" if worst else "worst error 0"

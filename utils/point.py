@@ -339,7 +339,7 @@ class Point:
         """
         shape = x.shape if x.numel() < LARGE else x.shape[-1:]
         direction = torch.mul(x, _pattern(self.generator.initial_seed() + attempt, shape), out=room)
-        if x.numel() <= FEW_ZEROS and not direction.all():
+        if x.numel() <= FEW_ZEROS and torch.count_nonzero(direction).item() != x.numel():  # several times faster than all()
             zero = x == 0
             direction[zero] = typical_size(x) * self._random(int(zero.sum()))
         return direction if direction.is_contiguous() else direction.contiguous()

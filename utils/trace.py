@@ -6,7 +6,6 @@ constant, or one tensor replaced, shows which gradient a derivation would give t
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -175,10 +174,13 @@ def outside(function: Callable) -> list[Any]:
     code = getattr(function, "__code__", None)
     if code is None:
         return []
-    values = [function.__globals__[name] for name in code.co_names if name in function.__globals__]
+    known = function.__globals__
+    values = [known[name] for name in code.co_names if name in known]
     for cell in function.__closure__ or ():
-        with contextlib.suppress(ValueError):  # a cell that is not filled yet
+        try:
             values.append(cell.cell_contents)
+        except ValueError:  # a cell that is not filled yet
+            continue
     return values
 
 
