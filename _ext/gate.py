@@ -4,8 +4,11 @@ Jupyter Book alone lets some things through, which this extension stops:
 
 * a cell that raises is only a warning, and without ``-W`` the build succeeds;
 * a second build after a failed one does not read the failed page again, and succeeds;
-* editing utils/ executes nothing again, since the cache of executed notebooks knows only their cells; and editing
-  references.bib leaves the old citations in the pages.
+* editing utils/, or a table that a chapter reads, executes nothing again, since the cache of executed notebooks knows
+  only their cells; and editing references.bib leaves the old citations in the pages;
+* a page that shows a title or a number of another page keeps the old one, in its sidebar and in its references.
+
+And it gives the kernels surroundings that are the same on every machine, so that their outputs are too.
 """
 
 from __future__ import annotations
@@ -19,16 +22,23 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import nbformat
+import sphinx_exercise
+from docutils import nodes
 from jupyter_cache import get_cache
 from myst_nb.sphinx_ import NbMetadataCollector
+from myst_nb.sphinx_ext import add_global_html_resources
 from sphinx.application import Sphinx
 from sphinx.config import Config
+from sphinx.environment import BuildEnvironment
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
-# What a chapter's cells run on, each with all that it requires.
-PACKAGES = ("matrix-calculus-checked", "sympy", "ipywidgets", "ipykernel")
+# What a chapter's cells run on, beside what requirements.txt names, each with all that it requires.
+PACKAGES = ("matrix-calculus-checked", "ipykernel")
+ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
+# Several kernels at a time share the processors better with one thread each, and sums come out the same everywhere.
+SURROUNDINGS = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
@@ -38,20 +48,33 @@ def setup(app: Sphinx) -> dict[str, bool]:
     # them, whichever are installed.
     sys.path.insert(0, str(app.srcdir))
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(app.srcdir), os.environ.get("PYTHONPATH")]))
+    os.environ.update(SURROUNDINGS)
+    app.connect("doctree-read", _note_failures)
+    app.connect("env-purge-doc", lambda app, env, docname: _known_failures(env).pop(docname, None))
     app.connect("builder-inited", _distrust_an_unfinished_build, priority=0)
+    app.connect("builder-inited", _copy_style_sheets)
+    app.connect("html-collect-pages", _forget_words)
+    app.connect("env-get-updated", _write_all_pages_if_they_show_what_changed, priority=900)  # when all is numbered
     app.connect("build-finished", _judge, priority=900)
-    return {"parallel_read_safe": True, "parallel_write_safe": True}
+    return {"parallel_read_safe": False, "parallel_write_safe": True}
 
 
 def _name_cache_after_what_it_depends_on(app: Sphinx, config: Config) -> None:
-    digest = hashlib.sha256(sys.version.encode())
-    for module in sorted((Path(app.srcdir) / "utils").rglob("*.py")):
-        digest.update(module.relative_to(app.srcdir).as_posix().encode() + module.read_bytes())
-    for name, version in sorted(_versions(PACKAGES).items()):
+    digest = hashlib.sha256(f"{sys.version} {SURROUNDINGS}".encode())
+    source, extensions = Path(app.srcdir), Path(__file__).parent
+    tables = (path for path in (source / "chapters").rglob("*") if path.is_file() and path.suffix not in (".md", ".bib", ".ipynb"))
+    modules = (path for path in (source / "utils").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    for file in [*sorted(modules), *sorted(tables), extensions / "execute.py"]:
+        digest.update(f"{os.path.relpath(file, source)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
+    named = re.findall(r"^([\w.-]+)==", (source / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    for name, version in sorted(_versions([*PACKAGES, *named]).items()):
         digest.update(f"{name}=={version}".encode())
-    references = b"".join((Path(app.srcdir) / file).read_bytes() for file in config.bibtex_bibfiles)
+    references = b"".join((Path(app.srcdir) / file).read_bytes() for file in [*config.bibtex_bibfiles, config.external_toc_path])
     config.gate_references = hashlib.sha256(references).hexdigest()
-    config.nb_execution_cache_path = str(Path(app.outdir).parent / ".jupyter_cache" / digest.hexdigest()[:16])
+    cache = Path(app.outdir).parent / ".jupyter_cache" / digest.hexdigest()[:16]
+    config.nb_execution_cache_path = str(cache)
+    os.environ["BOOK_TRIES"] = str(cache / "tries")
+    os.environ["IPYTHONDIR"] = str(cache / "ipython")  # not that of a user, who may run things at the start of a kernel
 
 
 def _versions(names: Iterable[str]) -> dict[str, str]:
@@ -71,6 +94,19 @@ def _versions(names: Iterable[str]) -> dict[str, str]:
     return versions
 
 
+def _write_all_pages_if_they_show_what_changed(app: Sphinx, env: BuildEnvironment) -> list[str]:
+    """All pages, where a title, a number or a name has changed that any of them may show."""
+    names = env.get_domain("std")
+    shown = [{docname: title.astext() for docname, title in env.titles.items()}, env.toc_secnumbers, env.toc_fignumbers,
+             env.get_domain("math").equations, names.labels, names.anonlabels, names.objects,
+             {(reference.docname, target.key) for reference in env.get_domain("cite").citation_refs for target in reference.targets}]
+    digest = hashlib.sha256(repr([sorted(map(repr, each.items() if isinstance(each, dict) else each)) for each in shown]).encode())
+    if digest.hexdigest() == getattr(env, "gate_shown", None):
+        return []
+    env.gate_shown = digest.hexdigest()
+    return sorted(env.found_docs)
+
+
 def _marker(app: Sphinx) -> Path:
     return Path(app.doctreedir) / "unfinished"
 
@@ -84,12 +120,27 @@ def _distrust_an_unfinished_build(app: Sphinx) -> None:
     _marker(app).touch()
 
 
+def _copy_style_sheets(app: Sphinx) -> None:
+    """Copy now what two extensions copy last: the checksum in a page's link to it would be missing in a first build only."""
+    sphinx_exercise.copy_asset_files(app, None)
+    add_global_html_resources(app, None)
+
+
+def _forget_words(app: Sphinx) -> list:
+    """Drop from the search the words that no page has any more, which Sphinx keeps when it updates its index."""
+    indexer = app.builder.indexer
+    for mapping in (indexer._mapping, indexer._title_mapping) if indexer else ():
+        for word in [word for word, pages in mapping.items() if not pages]:
+            del mapping[word]
+    return []
+
+
 def _judge(app: Sphinx, exception: Exception | None) -> None:
     if exception is not None:
         return
     failures = [f"{page}.md is not in _toc.yml: name it there, or remove the file." for page in _forgotten_pages(app)]
     for docname in sorted(app.env.found_docs):
-        failures += _failures(app, docname)
+        failures += _known_failures(app.env).get(docname, [])
     if failures:
         logger.error("The book was not built:\n%s", "\n".join(failures))
         app.statuscode = 1
@@ -101,6 +152,17 @@ def _forgotten_pages(app: Sphinx) -> list[str]:
     source = Path(app.srcdir)
     pages = {path.relative_to(source).with_suffix("").as_posix() for path in (source / "chapters").rglob("*.md")}
     return sorted(page for page in pages - app.env.found_docs if ".ipynb_checkpoints" not in page)
+
+
+def _known_failures(env: BuildEnvironment) -> dict[str, list[str]]:
+    """What was found when each page was read, kept between builds."""
+    if not hasattr(env, "gate_failures"):
+        env.gate_failures = {}
+    return env.gate_failures
+
+
+def _note_failures(app: Sphinx, doctree: nodes.document) -> None:
+    _known_failures(app.env)[app.env.docname] = _failures(app, app.env.docname)
 
 
 def _failures(app: Sphinx, docname: str) -> list[str]:
@@ -120,9 +182,17 @@ def _failures(app: Sphinx, docname: str) -> list[str]:
         elif errors:
             failures += [f"{where}: {error.ename}: {error.evalue}" for error in errors]
             stopped = True
+        elif address := ADDRESS.search("".join(map(_shown, cell.outputs))):
+            failures.append(f"{where}: the output shows where an object lies in memory ({address[0]}), which differs in every "
+                            "build: end the cell with a semicolon, or print what is meant.")
         elif cell.execution_count is None and not stopped:
             failures.append(f"{where}: this cell was not executed: remove what keeps it from running.")
     return failures
+
+
+def _shown(output: nbformat.NotebookNode) -> str:
+    """The text of an output, whatever its kind."""
+    return str(output.get("text", "")) + str(output.get("data", {}))
 
 
 def executed_cells(app: Sphinx, docname: str) -> list[nbformat.NotebookNode]:

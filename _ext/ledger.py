@@ -8,10 +8,11 @@ illustration with a reason. A page whose equations change is executed again, alt
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective
 
 import gate
-from utils.equations import RECORD, read_page
+from utils.printed import RECORD, read_page
 
 logger = logging.getLogger(__name__)
 
@@ -41,10 +42,12 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_node(ledger_place)
     app.connect("builder-inited", _read_texts)
     app.connect("source-read", _execute_again_if_equations_changed)
+    app.connect("doctree-read", _note_page)
+    app.connect("env-purge-doc", lambda app, env, docname: _pages(env).pop(docname, None))
     app.connect("env-updated", _collect)
     app.connect("doctree-resolved", _show)
     app.connect("build-finished", _judge, priority=800)  # before the gate trusts the build
-    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
+    return {"version": "2", "parallel_read_safe": False, "parallel_write_safe": True}
 
 
 # --- no stale check ---------------------------------------------------------------------------------------------------
@@ -59,21 +62,26 @@ def _read_texts(app: Sphinx) -> None:
 
 
 def _execute_again_if_equations_changed(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Let the name of the page's kernel carry a digest of the equations that its cells check.
+    source[0], pages = text_to_execute(app, source[0])
+    for path in pages:
+        app.env.note_dependency(str(path))
+
+
+def text_to_execute(app: Sphinx, text: str) -> tuple[str, list[Path]]:
+    """The text of a page with a digest, in its kernel's name, of the equations that its cells check; and their pages.
 
     The cache of executed notebooks knows a page by its cells and its kernel, and would hand out the verdict on an older
     equation. No line is added, so that warnings name the right one.
     """
-    cells = "\n".join(FENCE.findall(source[0]))
+    cells = "\n".join(FENCE.findall(text))
     named = {label for label in re.findall(r"[\"']([\w.:-]+)[\"']", cells) if label in app.equation_texts}
-    if named:
-        digest = hashlib.sha256(str(app.config.ledger_mutants).encode())
-        for label in sorted(named):
-            tex, path = app.equation_texts[label]
-            digest.update(f"{label}\0{tex}\0".encode())
-            app.env.note_dependency(str(path))
-        source[0] = re.sub(r"^(  display_name: [^\n]*)", rf"\1, equations {digest.hexdigest()[:16]}", source[0], count=1,
-                           flags=re.MULTILINE)
+    if not named:
+        return text, []
+    digest = hashlib.sha256(str(app.config.ledger_mutants).encode())
+    for label in sorted(named):
+        digest.update(f"{label}\0{app.equation_texts[label][0]}\0".encode())
+    text = re.sub(r"^(  display_name: [^\n]*)", rf"\1, equations {digest.hexdigest()[:16]}", text, count=1, flags=re.MULTILINE)
+    return text, [app.equation_texts[label][1] for label in sorted(named)]
 
 
 # --- the records of this build ----------------------------------------------------------------------------------------
@@ -99,15 +107,28 @@ class Book:
     failures: list[str] = field(default_factory=list)
 
     def digest(self) -> str:
-        return hashlib.sha256(repr(self.entries).encode()).hexdigest()
+        """Of all that the ledger shows, which the lines of the equations are not."""
+        return hashlib.sha256(repr([replace(entry, line=0) for entry in self.entries]).encode()).hexdigest()
+
+
+def _pages(env: BuildEnvironment) -> dict[str, tuple[list[Entry], list[Mapping] | None]]:
+    """What was read of each page, kept between builds with all else that Sphinx knows of it."""
+    if not hasattr(env, "ledger_pages"):
+        env.ledger_pages = {}
+    return env.ledger_pages
+
+
+def _note_page(app: Sphinx, doctree: nodes.document) -> None:
+    docname = app.env.docname
+    _pages(app.env)[docname] = list(_entries(doctree, docname)), _records(app, docname)
 
 
 def _collect(app: Sphinx, env: BuildEnvironment) -> list[str]:
     book = app.ledger_book = Book()
-    records = {docname: _records(app, docname) for docname in sorted(env.found_docs)}
+    records = {docname: _pages(env)[docname][1] for docname in sorted(env.found_docs)}
     checked = {record["label"] for found in records.values() if found for record in found if record["label"]}
     for docname in _reading_order(env):
-        entries = list(_entries(env.get_doctree(docname), docname))
+        entries = [replace(entry) for entry in _pages(env)[docname][0]]  # what is found out of them here is not kept
         book.entries += entries
         if records[docname] is None:  # a cell raised: the gate says so, and the rest of the page was not run
             continue
@@ -138,7 +159,8 @@ def _records(app: Sphinx, docname: str) -> list[Mapping] | None:
     outputs = [output for cell in gate.executed_cells(app, docname) for output in cell.outputs]
     if any(output.output_type == "error" for output in outputs):
         return None
-    return [record for output in outputs for record in output.get("metadata", {}).get(RECORD, [])]
+    found = [record for output in outputs for record in output.get("metadata", {}).get(RECORD, [])]
+    return json.loads(json.dumps(found))  # plain, to be stored
 
 
 def _entries(doctree: nodes.document, docname: str) -> Iterator[Entry]:

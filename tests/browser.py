@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gzip
 import http.server
+import io
 import re
 import shutil
 import sys
 import threading
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
@@ -41,9 +44,24 @@ def launch(playwright: Playwright) -> Browser:
 
 # --- a server ---------------------------------------------------------------------------------------------------------
 
+PACKED = {"text/html", "text/css", "text/javascript", "text/plain", "application/json", "application/xml", "image/svg+xml"}
+
+
+@functools.lru_cache(256)
+def _packed(path: Path, changed: int) -> bytes:
+    """A file as GitHub Pages sends it."""
+    return gzip.compress(path.read_bytes(), 6, mtime=0)
+
+
+@functools.lru_cache(16)
+def headers(site: Path) -> dict[str, str]:
+    """The headers that a site states for all its files."""
+    stated = site / "_headers"
+    return dict(re.findall(r"^  ([\w-]+): (.*)$", stated.read_text("utf-8"), re.MULTILINE)) if stated.exists() else {}
+
 
 class Handler(http.server.SimpleHTTPRequestHandler):
-    """Serves a folder below a prefix, and 404.html wherever there is nothing, as GitHub Pages does."""
+    """Serves a folder below a prefix, packed, and 404.html wherever there is nothing, as GitHub Pages does."""
 
     def __init__(self, *args, prefix: str, **kwargs):
         self.prefix = prefix
@@ -54,16 +72,32 @@ class Handler(http.server.SimpleHTTPRequestHandler):
         inside = path.startswith(self.prefix)
         return super().translate_path("/" + path.removeprefix(self.prefix)) if inside else "/nowhere"
 
+    def end_headers(self):
+        for name, value in headers(Path(self.directory)).items():
+            self.send_header(name, value)
+        super().end_headers()
+
+    def send_head(self):
+        """Send text packed, and everything with the headers of the site."""
+        path = Path(self.translate_path(self.path))
+        if not path.is_file() or self.guess_type(path) not in PACKED:
+            return super().send_head()
+        return self._send_packed(200, path)
+
     def send_error(self, code, message=None, explain=None):
         page = Path(self.directory, "404.html")
         if code != 404 or not page.exists():
             return super().send_error(code, message, explain)
-        body = page.read_bytes()
-        self.send_response(404)
-        self.send_header("Content-Type", "text/html")
+        self.copyfile(self._send_packed(404, page), self.wfile)
+
+    def _send_packed(self, code: int, path: Path) -> io.BytesIO:
+        body = _packed(path, path.stat().st_mtime_ns)
+        self.send_response(code)
+        self.send_header("Content-Type", self.guess_type(path))
+        self.send_header("Content-Encoding", "gzip")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        return io.BytesIO(body)
 
     def log_message(self, *args):
         """The tests report what matters."""
@@ -99,6 +133,9 @@ class Visit:
     console: list[str] = field(default_factory=list)  # warnings and errors of the page's scripts
     failed: list[str] = field(default_factory=list)  # requests to the site itself without an answer
     foreign: list[str] = field(default_factory=list)  # requests to anybody else
+    requests: list[str] = field(default_factory=list)  # what the page asked for before anybody scrolled
+    bytes: int = 0  # what came for it, packed
+    shift: float = 0.0  # how far things moved under the reader's eyes, as browsers count it
     wide: list[str] = field(default_factory=list)  # what is wider than the window
     images: list[str] = field(default_factory=list)  # images without a picture
 
@@ -126,12 +163,27 @@ class Visit:
         page.on("requestfailed", lambda r: r.url in self.foreign or self.failed.append(f"{r.failure} {r.url}"))
 
 
-def visit(context: BrowserContext, address: str) -> Visit:
-    """Open a page, scroll to its end, and say what was wrong with it."""
+def add_style(page: Page, style: str) -> None:
+    """Add rules to a page whose security policy allows no style but the site's."""
+    page.evaluate("""style => {
+      const sheet = new CSSStyleSheet();
+      sheet.replaceSync(style);
+      document.adoptedStyleSheets.push(sheet);
+    }""", style)
+
+
+def visit(context: BrowserContext, address: str, read: bool = True) -> Visit:
+    """Open a page, go through it to its end where it is to be read, and say what was wrong with it."""
     seen, page = Visit(), context.new_page()
     seen.watch(page, address)
+    weigh = weighed(context, page)
     page.goto(address, wait_until="load")
     page.evaluate("document.fonts.ready")
+    page.wait_for_timeout(50)
+    seen.requests, seen.bytes = weigh()
+    if read:
+        page.evaluate(READ)
+        seen.shift = round(page.evaluate(LAYOUT_SHIFT), 4)
     page.evaluate("scrollTo(0, document.body.scrollHeight)")  # what is loaded late is loaded now
     page.wait_for_timeout(50)
     seen.wide = page.evaluate(TOO_WIDE)
@@ -139,6 +191,47 @@ def visit(context: BrowserContext, address: str) -> Visit:
     page.close()
     return seen
 
+
+def weighed(context: BrowserContext, page: Page):
+    """Return a function that says what a page has asked for since now, and how many bytes came for it.
+
+    Nothing comes from the browser's store: this is somebody's first visit.
+    """
+    asked, received = {}, {}
+    session = context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.send("Network.setCacheDisabled", {"cacheDisabled": True})
+
+    def request(event):
+        if not event["request"]["url"].startswith("data:"):
+            asked[event["requestId"]] = event["request"]["url"]
+
+    def finished(event):
+        received[event["requestId"]] = event["encodedDataLength"]
+
+    session.on("Network.requestWillBeSent", request)
+    session.on("Network.loadingFinished", finished)
+    return lambda: (list(asked.values()), sum(received.get(key, 0) for key in asked))
+
+
+# As a reader in a hurry goes through a page, nearly a window at a time.
+READ = """() => new Promise((read) => {
+  const step = () => {
+    const before = scrollY;
+    scrollBy({ top: 0.9 * innerHeight, behavior: 'instant' });
+    if (scrollY > before) requestAnimationFrame(() => requestAnimationFrame(step));
+    else read();
+  };
+  step();
+})"""
+
+LAYOUT_SHIFT = """() => new Promise((answer) => {
+  let moved = 0;
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) moved += entry.value;
+  }).observe({ type: 'layout-shift', buffered: true });
+  requestAnimationFrame(() => setTimeout(() => answer(moved), 0));
+})"""
 
 # What reaches beyond the window, and cannot be scrolled to within a box of its own. The innards of a typeset formula are
 # clipped on purpose (the sign of a root is drawn on a very long strip).
@@ -148,7 +241,7 @@ TOO_WIDE = """() => {
   const boxed = e => {
     for (let box = e.parentElement; box && box !== document.body; box = box.parentElement) {
       const style = getComputedStyle(box);
-      const holds = ['auto', 'scroll'].includes(style.overflowX) || (style.overflowX !== 'visible' && box.closest('.katex'));
+      const holds = ['auto', 'scroll'].includes(style.overflowX) || (style.overflowX !== 'visible' && box.closest('math'));
       if (holds && box.getBoundingClientRect().right <= edge + 1) return true;
     }
     return false;
@@ -162,6 +255,60 @@ TOO_WIDE = """() => {
   }
   return found.slice(0, 10);
 }"""
+
+DRAWN = "() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn, 50)))"
+
+# What a page shows when a reader opens everything.
+OPEN = """() => new Promise((opened) => {
+  document.querySelectorAll('details').forEach((details) => (details.open = true));
+  requestAnimationFrame(() => setTimeout(opened, 50));
+})"""
+
+# axe knows nothing of the insides of formulas and drawings, which are two thirds of a page; and what is far from the window
+# is asked for its size a thousand times.
+SMALLER = """() => {
+  for (const math of document.querySelectorAll('math')) math.textContent = math.querySelector('semantics > :first-child').textContent;
+  for (const drawing of document.querySelectorAll('svg')) drawing.replaceChildren(...drawing.querySelectorAll(':scope > title'));
+  const near = new CSSStyleSheet();
+  near.replaceSync('* { content-visibility: visible !important; transition: none !important; animation: none !important }');
+  document.adoptedStyleSheets.push(near);
+}"""
+
+AXE = """async (rules) => {
+  const { violations } = await axe.run({ resultTypes: ['violations'], ...rules });
+  return violations.flatMap(({ id, nodes }) => nodes.slice(0, 5).map(({ target, html }) => `${id}: ${target} ${html.slice(0, 120)}`));
+}"""
+ALL = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+COLOURS = {"runOnly": {"type": "rule", "values": ["color-contrast", "link-in-text-block"]}}
+# What asks for the place and colour of everything that is seen takes most of the time, and sees all when all is open.
+STRUCTURE = ALL | {"rules": {rule: {"enabled": False} for rule in (*COLOURS["runOnly"]["values"], "target-size")}}
+
+
+def barriers(context: BrowserContext, address: str, axe: str) -> list[str]:
+    """What keeps readers out of a page, by the rules of WCAG 2.2 AA and good practice, as axe sees them.
+
+    It is looked at closed, as it comes, then with everything open that opens, then so in the dark.
+
+    Parameters
+    ----------
+    axe : the script of axe-core
+    """
+    page = context.new_page()
+    page.emulate_media(color_scheme="light")
+    page.goto(address, wait_until="load")
+    page.evaluate("document.fonts.ready")
+    page.evaluate(DRAWN)
+    page.evaluate(SMALLER)
+    page.evaluate(axe)
+    found = page.evaluate(AXE, STRUCTURE)
+    page.evaluate(OPEN)
+    found += page.evaluate(AXE, ALL)
+    page.emulate_media(color_scheme="dark")
+    page.evaluate(DRAWN)  # the page's script has followed
+    found += [f"{finding} (in the dark)" for finding in page.evaluate(AXE, COLOURS)]
+    page.close()
+    return found
+
 
 BROKEN_IMAGES = """() => [...document.images]
   .filter(image => image.checkVisibility() && !(image.complete && image.naturalWidth > 0)).map(image => image.src)"""

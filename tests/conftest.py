@@ -12,6 +12,7 @@ from hypothesis import settings
 from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).parents[1]
+AXE = ROOT / "tests/axe/node_modules/axe-core/axe.min.js"
 sys.path.append(str(ROOT / "_ext"))
 
 import browser as look  # noqa: E402
@@ -27,10 +28,28 @@ settings.register_profile("book", deadline=None, derandomize=True)
 settings.load_profile("book")
 
 
+# Tests that share something which takes long to make, in the order in which it is looked for.
+SHARED = ("broken", "wrong_equations", "small_book", "small", "trials", "wrong", "browser", "pages", "site")
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist looks for groups
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Run the tests that share something in one process, and every other test wherever there is time."""
+    for item in items if config.pluginmanager.hasplugin("xdist") else ():
+        if shared := next((name for name in SHARED if name in getattr(item, "fixturenames", ())), None):
+            item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__} {shared}"))
+
+
 def run_jupyter_book(folder: Path) -> subprocess.CompletedProcess:
     """What `make book` runs in the folder of a book."""
-    command = [Path(sys.executable).with_name("jupyter-book"), "build", ".", "--warningiserror", "--keep-going", "--nitpick"]
+    command = [sys.executable, "_ext/make_book.py"]
     return subprocess.run(command, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def newest_cache() -> Path | None:
+    """Where the last build of the site keeps the cells that it executed."""
+    caches = [cache for cache in (ROOT / "_build/.jupyter_cache").glob("*") if (cache / "global.db").exists()]
+    return max(caches, key=lambda cache: (cache / "global.db").stat().st_mtime, default=None)
 
 
 @pytest.fixture(scope="session")
@@ -82,6 +101,14 @@ def windows(browser):
         for size, viewport in look.SIZES.items()
         for theme in ("light", "dark")
     }
+
+
+@pytest.fixture(scope="session")
+def axe():
+    """The script of axe-core, which looks for what keeps readers out."""
+    if not AXE.exists():
+        pytest.fail("axe-core is not installed: run `make test`", pytrace=False)
+    return AXE.read_text("utf-8")
 
 
 @pytest.fixture

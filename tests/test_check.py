@@ -6,21 +6,14 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from tensors import draws, seeds, sizes
 
 from utils import GradientMismatch, check_gradient, expect_mismatch, flatten_jacobian, gradient_report
-
-sizes = st.integers(2, 5)
-seeds = st.integers(0, 2**31)
 
 
 def draw(*shape, seed=None):
     generator = torch.Generator().manual_seed(seed) if seed is not None else None
     return torch.randn(*shape, dtype=torch.float64, generator=generator)
-
-
-def draws(seed, *shapes):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(*shape, dtype=torch.float64, generator=generator) for shape in shapes]
 
 
 def rms_norm(W, x, g, b, eps=1e-5):

@@ -4,23 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensors import draws, eye, seeds, sizes
 from torch import nn
 from torch.nn import functional as F
 
 from utils import check_gradient, gradient_report
 
 few = settings(max_examples=6)
-seeds = st.integers(0, 2**31)
-sizes = st.integers(2, 5)
-
-
-def draws(seed, *shapes):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
-
-
-def eye(n):
-    return torch.eye(n, dtype=torch.float64)
 
 
 def verdicts(*args, **options):

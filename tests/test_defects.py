@@ -2,9 +2,11 @@
 
 import pytest
 import torch
-from torch import nn
-from test_names import draws, explained, eye, DESCRIPTIVE
+from tensors import draws, eye
 from test_exercises import A, X, U, W, b, x, quadratic, verdicts
+from test_names import DESCRIPTIVE, explained
+from torch import nn
+
 from utils import check_answer, gradient_report
 
 

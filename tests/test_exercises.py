@@ -5,24 +5,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensors import draws, eye, seeds, sizes
 from torch import nn
 
 from utils import check_answer
 
 few = settings(max_examples=12)
-seeds = st.integers(0, 2**31)
-sizes = st.integers(2, 5)
-
-
-def draws(seed, *shapes):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
-
-
-def eye(n):
-    return torch.eye(n, dtype=torch.float64)
-
-
 A, x, W, X, U, b, J_Y = draws(7, (4, 4), (4,), (4, 3), (5, 4), (5, 3), (3,), (5, 3))
 quadratic = lambda x, A: x @ A @ x
 

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, run_jupyter_book
+from conftest import ROOT, newest_cache, run_jupyter_book
 
 # One claim of each chapter, a mistake that a person could make in it, and what the gate must name.
 BREAKS = {
@@ -27,17 +27,19 @@ BREAKS = {
 }
 
 
-def copy_book(folder: Path, mutants: bool = False) -> Path:
+def copy_book(folder: Path, executed: bool = False) -> Path:
     """The book without what was built or installed, and a link to the Node packages of the typesetting.
 
-    Where ``mutants`` is false, the checks of its equations are not tried on mistakes, which takes most of their time.
+    Where ``executed`` is true it has the cells that the build of the site has executed, so that its own build executes what
+    a test changes, and no more.
     """
     made = shutil.ignore_patterns(".git", ".venv", "_build", "node_modules", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, folder, ignore=made, dirs_exist_ok=True)
     node_modules = "_ext/typeset/node_modules"
     os.symlink(ROOT / node_modules, folder / node_modules)
-    if not mutants:
-        replace_once(folder / "_config.yml", "  config:\n", "  config:\n    ledger_mutants: false\n")
+    if executed:
+        cache = newest_cache()
+        shutil.copytree(cache, folder / "_build/.jupyter_cache" / cache.name)  # with other utils it has another name
     return folder
 
 
@@ -48,9 +50,9 @@ def replace_once(file: Path, old: str, new: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def broken(tmp_path_factory):
-    """A copy with one gradient broken in each of the five chapters, and its first two builds."""
-    book = copy_book(tmp_path_factory.mktemp("broken"))
+def broken(build, tmp_path_factory):
+    """A copy with one gradient broken in each chapter, and its first two builds."""
+    book = copy_book(tmp_path_factory.mktemp("broken"), executed=True)
     for chapter, (right, wrong, _) in BREAKS.items():
         replace_once(book / f"chapters/{chapter}.md", right, wrong)
     return book, run_jupyter_book(book), run_jupyter_book(book)
@@ -58,7 +60,7 @@ def broken(tmp_path_factory):
 
 def test_every_chapter_has_a_gradient_that_this_test_breaks():
     numbered = re.findall(r"file: chapters/(\S+)", (ROOT / "_toc.yml").read_text("utf-8"))
-    assert set(BREAKS) == set(numbered) - {"notation", "rules", "ledger", "write-a-chapter", "bibliography"}
+    assert set(BREAKS) == set(numbered) - {"notation", "rules", "glossary", "ledger", "write-a-chapter", "bibliography"}
 
 
 @pytest.mark.parametrize("run", [1, 2], ids=["first", "second"])
@@ -104,18 +106,29 @@ def test_a_build_with_nothing_changed_executes_nothing(mended):
 
 
 @pytest.fixture(scope="module")
-def wrong_utils(mended):
-    """The mended copy with a mistake in utils alone: row-major vec walks down the columns."""
-    book = mended[0]
-    replace_once(book / "utils/layout.py", 'return order == "row"', 'return order != "row"')
-    return run_jupyter_book(book), run_jupyter_book(book)
+def wrong_utils(small_book):
+    """A book with the cells of a chapter up to its first vec, built; then a mistake in utils alone, and two builds.
+
+    The mistake: row-major vec walks down the columns.
+    """
+    chapter = (ROOT / "chapters/kronecker-jacobians.md").read_text("utf-8")
+    cells = re.findall(r"^```\{code-cell\}.*?^```$", chapter, re.DOTALL | re.MULTILINE)
+    first = next(number for number, cell in enumerate(cells) if 'vec(A, "row")' in cell)
+    write_page(small_book, "\n\n".join(cell for cell in cells[:first + 1] if "check_equation(" not in cell))
+    right = run_jupyter_book(small_book)
+    utils = small_book / "utils/layout.py"
+    before = utils.read_text("utf-8")
+    replace_once(utils, 'return order == "row"', 'return order != "row"')
+    yield right, run_jupyter_book(small_book), run_jupyter_book(small_book)
+    utils.write_text(before, "utf-8")
 
 
-@pytest.mark.parametrize("run", [0, 1], ids=["first", "second"])
+@pytest.mark.parametrize("run", [1, 2], ids=["first", "second"])
 def test_a_change_of_utils_alone_executes_the_chapters_again_and_fails(wrong_utils, run):
-    result = wrong_utils[run]
-    assert result.returncode != 0
-    assert re.search(r"chapters/kronecker-jacobians\.md, code cell \d+", result.stdout), result.stdout[-5000:]
+    assert wrong_utils[0].returncode == 0, wrong_utils[0].stdout[-5000:]
+    assert wrong_utils[run].returncode != 0
+    assert re.search(r"chapters/page\.md, code cell \d+ \(line \d+\): AssertionError", wrong_utils[run].stdout), (
+        wrong_utils[run].stdout[-5000:])
 
 
 @pytest.fixture(scope="module")
@@ -139,6 +152,7 @@ def write_page(book: Path, body: str, name: str = "page") -> None:
     ("```{code-cell} ipython3\n:tags: [raises-exception]\n1 / 0\n```", "page.md, code cell 1 (line 19): the tag raises-exception"),
     ("```{code-cell} ipython3\nimport warnings\nwarnings.warn('a point is a kink')\n```", "stderr was found"),
     ("```{code-cell} ipython3\n:tags: [skip-execution]\n1 / 1\n```", "page.md, code cell 1 (line 19): this cell was not executed"),
+    ("```{code-cell} ipython3\nobject()\n```", "page.md, code cell 1 (line 18): the output shows where an object lies in memory"),
     ("See {ref}`nowhere`.", "undefined label: 'nowhere'"),
     ("See {eq}`no-such-equation`.", "no-such-equation"),
     ("$$\n\\frac{1\n$$", "page.md:17: WARNING"),
@@ -148,6 +162,11 @@ def test_a_cell_that_raises_or_warns_and_any_warning_of_sphinx_fail_the_build_tw
     for _ in range(2):
         result = run_jupyter_book(small_book)
         assert result.returncode != 0 and words in result.stdout, result.stdout[-3000:]
+
+
+def test_a_page_that_was_mended_opens_the_gate(small_book):
+    write_page(small_book, "```{code-cell} ipython3\n1 / 0\n```\n\nSee {ref}`nowhere`.")
+    assert run_jupyter_book(small_book).returncode != 0
     write_page(small_book, "All is well.")
     assert run_jupyter_book(small_book).returncode == 0
 

@@ -4,18 +4,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensors import draws, seeds
 from torch.nn import functional as F
 
 from utils import gradient_report
 
 few = settings(max_examples=5)
-seeds = st.integers(0, 2**31)
 sizes = st.integers(3, 5)
-
-
-def draws(seed, *shapes):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
 
 
 def ones(*shape):

@@ -8,28 +8,18 @@ import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from tensors import draws, eye, seeds, sizes
 from torch.nn import functional as F
 
 from utils import gradient_report
 
 few = settings(max_examples=6)
-seeds = st.integers(0, 2**31)
-sizes = st.integers(2, 5)
 distinct = st.permutations([3, 4, 5, 6]).map(lambda order: tuple(order[:3]))
 DESCRIPTIVE = (None, "a factor", "the part along a vector")  # what is said where no mistake is certain
 
 
-def draws(seed, *shapes):
-    generator = torch.Generator().manual_seed(seed)
-    return [torch.randn(shape, dtype=torch.float64, generator=generator) for shape in shapes]
-
-
 def away_from_zero(x):
     return x + x.sign() / 2
-
-
-def eye(n):
-    return torch.eye(n, dtype=torch.float64)
 
 
 def explained(fn, inputs, *claims, **options):

@@ -8,9 +8,12 @@ from xml.etree import ElementTree
 import browser as look
 import nbformat
 import pytest
-from conftest import ROOT
+from conftest import ROOT, newest_cache
+from fontTools.ttLib import TTFont
+from jupyter_cache import get_cache
 from nbclient import NotebookClient
 from sphinx_external_toc.parsing import parse_toc_yaml
+from typeset import font
 
 CONTENTS = list(parse_toc_yaml(ROOT / "_toc.yml"))
 GENERATED = ["index", "search", "404"]
@@ -32,7 +35,7 @@ def pages(site):
 @pytest.fixture(scope="session")
 def visits(site_url, windows):
     """Visit a page in a window; the tests that ask different things about it share one visit."""
-    return functools.cache(lambda name, window: look.visit(windows[window], f"{site_url}{name}.html"))
+    return functools.cache(lambda name, window: look.visit(windows[window], f"{site_url}{name}.html", read=window[1] == "light"))
 
 
 def test_the_book_builds_without_a_warning(build):
@@ -66,6 +69,20 @@ def test_nothing_is_wider_than_the_window(visits, name, window):
 @every_window
 def test_every_image_shows(visits, name, window):
     assert visits(name, window).images == []
+
+
+@every_lasting_page
+@every_window
+def test_a_first_visit_costs_little(visits, name, window):
+    seen = visits(name, window)
+    assert len(seen.requests) <= 16, seen.requests
+    assert 10_000 < seen.bytes <= 200_000
+
+
+@every_lasting_page
+@pytest.mark.parametrize("window", [window for window in WINDOWS if window[1] == "light"], ids="-".join)
+def test_nothing_moves_under_the_readers_eyes(visits, name, window):
+    assert visits(name, window).shift <= 0.01
 
 
 # --- in the browser, what readers do ------------------------------------------------------------------------------------
@@ -107,16 +124,16 @@ def test_a_result_of_the_search_quotes_formulas_once_and_without_tex(site_url, p
     assert quoted and not [text for text in quoted if "\\" in text]
 
 
-def test_the_button_of_a_solution_is_named_after_it(site_url, page, pages):
-    name = next(name for name, html in pages.items() if html.select(".solution.dropdown"))
+def test_a_solution_opens_by_its_title_without_a_script(site_url, browser, pages):
+    name = next(name for name, html in pages.items() if html.select("details.solution"))
+    page = browser.new_page(java_script_enabled=False)
     page.goto(site_url + name)
-    solution = page.locator(".solution.dropdown").first
-    title = solution.locator(".admonition-title").inner_text().strip()
-    button = solution.get_by_role("button", name=title)
-    assert button.get_attribute("aria-expanded") == "false"
-    button.press("Enter")
-    assert button.get_attribute("aria-expanded") == "true"
-    assert solution.locator("section, p:not(.admonition-title)").first.is_visible()
+    solution = page.locator("details.solution").first
+    text = solution.locator("p").first
+    assert not text.is_visible()
+    solution.locator("summary").press("Enter")
+    assert text.is_visible()
+    page.close()
 
 
 @every_chapter
@@ -126,9 +143,13 @@ def test_a_formula_and_the_comma_behind_it_stay_on_one_line(pages, name):
 
 
 def test_every_stop_of_the_tab_key_is_seen(site_url, page, pages):
-    name = next((name for name, html in pages.items() if html.select(".solution.dropdown")), f"{CONTENTS[0]}.html")
+    name = next((name for name, html in pages.items() if html.select("details.solution")), f"{CONTENTS[0]}.html")
     page.goto(site_url + name)
-    page.add_style_tag(content="* { transition: none !important }")
+    page.evaluate("""() => {
+      const still = new CSSStyleSheet(); // a style element would be against the policy
+      still.replaceSync("* { transition: none !important }");
+      document.adoptedStyleSheets.push(still);
+    }""")
     state = """() => {
       const e = document.activeElement, style = getComputedStyle(e);
       const ring = style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0 || style.boxShadow !== 'none';
@@ -195,8 +216,8 @@ def test_paper_is_light_and_what_folds_is_open_while_a_page_is_printed(site_url,
 def test_a_reference_to_an_equation_leads_to_the_number_it_shows(pages, name):
     wrong = []
     for link in pages[f"{name}.html"].select('a[href*="#equation-"]'):
-        if "headerlink" in link.get("class", []) or link.find_parent(class_="mc-report"):  # a report shows the label
-            continue
+        if "headerlink" in link.get("class", []) or link.find_parent(class_=["mc-report", "mc-born"]):
+            continue  # a report shows the label, the glossary the chapter
         target, _, fragment = link["href"].partition("#")
         target = re.sub(r"^(?:\.\./)*", "", f"chapters/{target}" if target else f"{name}.html")
         equation = pages[target].find(id=fragment)
@@ -204,6 +225,36 @@ def test_a_reference_to_an_equation_leads_to_the_number_it_shows(pages, name):
         if not number or not number.get_text().startswith(link.get_text().strip()):
             wrong.append(f"{link.get_text()} → {link['href']}")
     assert wrong == []
+
+
+def test_the_font_of_the_formulas_lacks_nothing_that_a_formula_shows(site, site_url, browser, tmp_path):
+    """Every formula of the book is as wide as with a font of all characters; roots and high brackets stand in no text."""
+    formulas = sorted({re.sub(r"<annotation.*?</annotation>", "", formula, flags=re.DOTALL)
+                       for page in (site / "chapters").glob("*.html")
+                       for formula in re.findall(r"<math\b.*?</math>", page.read_text("utf-8"), re.DOTALL)})
+    assert any("<msqrt" in formula for formula in formulas) and any("<mtable" in formula for formula in formulas)
+    with TTFont(font.SOURCE) as whole:
+        everything = {chr(code) for code in whole.getBestCmap()}
+
+    def widths(characters):
+        page = browser.new_page()
+        if characters:
+            cut = font.cut(font.SOURCE, characters, tmp_path)
+            page.route("**/math.woff2*", lambda route: route.fulfill(body=cut, content_type="font/woff2"))
+        page.goto(f"{site_url}404.html")
+        found = page.evaluate("""async (formulas) => {
+          document.body.innerHTML = formulas.map((formula) => `<span class="math">${formula}</span><br>`).join("");
+          await document.fonts.load("20px 'Book Math'", "x");
+          await document.fonts.ready;
+          return [...document.querySelectorAll("math")].map((math) => [math.getBoundingClientRect().width, math.scrollWidth]);
+        }""", formulas)
+        page.close()
+        return found
+
+    as_printed = widths(None)
+    assert len(as_printed) == len(formulas) and as_printed == widths(everything)
+    without_root = widths(font.characters(formulas) - {"√"})
+    assert {"<msqrt" in formula for formula, one, other in zip(formulas, as_printed, without_root) if one != other} == {True}
 
 
 # --- the files of the site ----------------------------------------------------------------------------------------------
@@ -278,14 +329,29 @@ def test_there_is_a_notebook():
     assert NOTEBOOKS
 
 
-@every_notebook
-def test_a_downloaded_notebook_runs_in_an_empty_folder(site, pages, book, name, tmp_path):
+def downloaded(site, pages, name):
+    """The notebook that the button of a page leads to."""
     link = pages[f"{name}.html"].select_one("a.btn-download-notebook-button")["href"]
-    path = (site / f"{name}.html").parent.joinpath(link).resolve()
-    notebook = nbformat.read(path, as_version=4)
+    return nbformat.read((site / f"{name}.html").parent.joinpath(link).resolve(), as_version=4)
+
+
+@every_notebook
+def test_a_downloaded_notebook_has_the_cells_that_the_build_executed_and_one_that_fetches_the_package(site, pages, book, name):
+    notebook = downloaded(site, pages, name)
     nbformat.validate(notebook)
     assert book.pip_requirement in notebook.cells[0].source
+    # The build executes them in an empty folder: see test_build.
+    read = nbformat.read(site.parent / f"jupyter_execute/{name}.ipynb", as_version=4)
+    _, digest = get_cache(newest_cache()).create_hashed_notebook(read)
+    executed = nbformat.read(newest_cache() / f"executed/{digest}/base.ipynb", as_version=4)
+    assert [cell.source for cell in notebook.cells[1:] if cell.cell_type == "code"] == [cell.source for cell in executed.cells]
+    assert [cell.execution_count for cell in executed.cells] == list(range(1, len(executed.cells) + 1))
+
+
+def test_a_downloaded_notebook_runs_in_an_empty_folder(site, pages, tmp_path):
+    notebook = downloaded(site, pages, NOTEBOOKS[0])
     NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    assert notebook.cells[0].execution_count == 1 and not notebook.cells[0].outputs, "the package is at hand"
 
 
 @every_notebook

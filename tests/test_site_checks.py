@@ -36,7 +36,8 @@ def look_at(tmp_path, windows):
 
 @pytest.mark.parametrize("size", look.SIZES)
 def test_a_sound_page_passes_in_the_browser(look_at, size):
-    assert look_at("", size) == look.Visit()
+    seen = look_at("", size)
+    assert seen == look.Visit(requests=seen.requests, bytes=seen.bytes)
 
 
 @pytest.mark.parametrize(
@@ -62,6 +63,66 @@ def test_a_sound_page_passes_in_the_browser(look_at, size):
 def test_a_fault_that_shows_in_the_browser_is_caught(look_at, kind, fault, found):
     findings = getattr(look_at(fault), kind)
     assert any(found in finding for finding in findings), findings
+
+
+def test_a_sound_page_is_weighed_and_lies_still(look_at):
+    seen = look_at()
+    assert len(seen.requests) == 1 and 500 < seen.bytes < len(SOUND.encode())  # packed
+    assert seen.shift == 0
+
+
+def test_a_heavy_page_and_many_requests_are_noticed(look_at, tmp_path):
+    (tmp_path / "heavy.png").write_bytes(bytes(300_000))
+    seen = look_at("<img alt='' src='heavy.png'>" + "".join(f"<img alt='' src='heavy.png?{n}'>" for n in range(20)))
+    assert len(seen.requests) == 22
+    assert seen.bytes > 1_000_000
+
+
+def test_text_that_moves_while_it_is_read_is_noticed(look_at):
+    late = "<script>addEventListener('load', () => requestAnimationFrame(() => requestAnimationFrame(() => "\
+           "document.querySelector('main').prepend(document.createElement('hr')))))</script>"  # fmt: skip
+    assert look_at("<style>hr { height: 300px }</style><p>" + "words " * 400 + "</p>" + late).shift > 0.01
+
+
+@pytest.mark.parametrize(
+    "fault",
+    ["<script>document.title = 'x'</script>", "<p style='color: red'>x</p>", "<button onclick='x()'>x</button>",
+     "<style>p { color: red }</style>", "<img alt='' src='http://example.org/x.png'>"],
+)  # fmt: skip
+def test_the_server_sends_the_policy_of_a_site_and_what_it_forbids_is_noticed(tmp_path, windows, fault):
+    (tmp_path / "_headers").write_text("/*\n  Content-Security-Policy: default-src 'none'; img-src 'self' data:\n")
+    sound = SOUND.replace('<div style="overflow-x: auto">', "<div>").replace('<table style="width: 3000px">', "<table>")
+    (tmp_path / "page.html").write_text(sound.replace("FAULT", fault), encoding="utf-8")
+    (tmp_path / "sound.html").write_text(sound.replace("FAULT", ""), encoding="utf-8")
+    with look.serve(tmp_path, "/sub/") as address:
+        assert look.visit(windows["phone", "light"], address + "sound.html").console == []
+        found = look.visit(windows["phone", "light"], address + "page.html").console
+    assert any("Content Security Policy" in message for message in found), found
+
+
+@pytest.mark.parametrize(
+    "rule, fault",
+    [
+        ("color-contrast", "<p class='pale'>pale</p>"),
+        ("color-contrast", "<p class='dim'>pale in the dark</p>"),
+        ("image-alt", "<img src='x.png'>"),
+        ("link-name", "<a href='#top'></a>"),
+        ("heading-order", "<h1>a</h1><h4>b</h4>"),
+        ("target-size", "<button class='tiny'>x</button><button class='tiny'>y</button>"),
+        ("link-name", "<details><summary>more</summary><a href='#top'></a></details>"),  # seen when it is open
+    ],
+)
+def test_what_keeps_readers_out_is_noticed(tmp_path, windows, axe, rule, fault):
+    style = "<style>@media (prefers-color-scheme: dark) { .dim { color: #222 !important; background: #000 } }" \
+            ".pale { color: #bbb; background: #fff } .tiny { border: 0; height: 9px; padding: 0; width: 9px }</style>"  # fmt: skip
+    sound = SOUND.replace('<div style="overflow-x: auto">', '<h1>h</h1><div tabindex="0" style="overflow-x: auto">')
+    sound = re.sub(r"(<main[^>]*>).*?(?=<h1>)", r"\1", sound, flags=re.DOTALL)  # its links are small
+    for name, text in (("page", fault), ("sound", "")):
+        (tmp_path / f"{name}.html").write_text(sound.replace("FAULT", style + text), encoding="utf-8")
+    with look.serve(tmp_path) as address:
+        assert look.barriers(windows["phone", "light"], address + "sound.html", axe) == []
+        found = look.barriers(windows["phone", "light"], address + "page.html", axe)
+    assert any(finding.startswith(f"{rule}:") for finding in found), found
 
 
 def test_a_sound_page_passes_as_a_file(tmp_path):

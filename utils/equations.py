@@ -23,11 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from utils import tries
 from utils.differences import unit_roundoff
 from utils.evaluate import Evaluation, Exact, Numbers, Unprovable, World, glyphs
 from utils.exact import is_zero
 from utils.expression import Chain, Definition, Equation
 from utils.formula import define, python_name, read_equation
+from utils.printed import RECORD, PrintedEquation, read_page
 from utils.report import number_text
 from utils.symbols import Symbol, read_symbols
 from utils.tex import FormulaError
@@ -41,7 +43,6 @@ NOISE = 16       # multiples of a measured noise that are still noise
 JITTERS = 8      # times that it is measured
 JITTER = 2.0**-20  # how far values are moved for it, relative to their size: far enough to round anew
 LABEL = re.compile(r"[A-Za-z0-9][\w.:-]*")
-RECORD = "matrix-calculus-checked"  # the key of the records in the metadata of an output
 
 
 class EquationMismatch(AssertionError):
@@ -49,42 +50,6 @@ class EquationMismatch(AssertionError):
 
 
 # --- the text of the chapters -----------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class PrintedEquation:
-    """A displayed equation of a page.
-
-    label : None where it has none
-    page : the file's name without .md
-    line : where its TeX begins, counted from 1
-    reason : why it is an illustration and not checked, where a comment says so
-    """
-
-    tex: str
-    label: str | None
-    page: str
-    line: int
-    reason: str | None = None
-
-
-_DISPLAY = re.compile(r"^(?P<before>[ \t]*%[ \t]*illustration:[ \t]*(?P<reason>[^\n]*)\n)?"
-                      r"(?P<indent>[ \t]*)\$\$\n(?P<tex>.*?)\n(?P=indent)\$\$(?:[ \t]*\((?P<label>[^)\s]+)\))?[ \t]*$",
-                      re.DOTALL | re.MULTILINE)
-_CODE = re.compile(r"^(```+)\{?(?:code-cell|python|bash|md|markdown|text|none)\b.*?^\1[ \t]*$", re.DOTALL | re.MULTILINE)
-
-
-def read_page(text: str, page: str) -> list[PrintedEquation]:
-    r"""The displayed equations of a page, in their order.
-
-    A line ``% illustration: why`` above an equation marks one that is not to be checked.
-
-    >>> read_page("Text\n\n$$\na = b\n$$ (same)\n", "page")
-    [PrintedEquation(tex='a = b', label='same', page='page', line=4, reason=None)]
-    """
-    text = _CODE.sub(lambda match: "\n" * match[0].count("\n"), text)
-    return [PrintedEquation(match["tex"], match["label"], page, text.count("\n", 0, match.start("tex")) + 1, match["reason"])
-            for match in _DISPLAY.finditer(text)]
 
 
 def chapters() -> Path:
@@ -108,6 +73,7 @@ def find_equation(label: str) -> PrintedEquation:
         near = difflib.get_close_matches(label, labelled, 3)
         raise KeyError(f"No displayed equation of the book has the label {label!r}; "
                        f"{'near it are ' + ', '.join(near) if near else 'a label stands behind the closing $$, in brackets'}.")
+    tries.depend_on(labelled[label].tex)
     return labelled[label]
 
 
@@ -673,7 +639,7 @@ def _report(check: Check, label: str | None, given: tuple[str, ...], draws: int)
     proved, exact = check.exact()
     mutants = None
     if os.environ.get("BOOK_MUTANTS"):
-        mutants = survey(check)
+        mutants = tries.remembered(lambda: survey(check), [check.tex, *check.given])
     error = f"{outcome.worst:.0e}".replace("0e+00", "0")
     finding = (f"agrees with {_and(outcome.compared)}, {len(outcome.sizes)} {'draw' if len(outcome.sizes) == 1 else 'draws'}, "
                f"worst error {error}; {exact}.")

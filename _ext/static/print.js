@@ -5,6 +5,7 @@
   addEventListener("beforeprint", () => {
     theme = root.dataset.theme;
     root.dataset.theme = "light";
+    root.style.setProperty("--mc-running", JSON.stringify(document.title.split(" — ")[0]));
     opened = [...document.querySelectorAll("article details:not([open], .hide)")];
     opened.forEach((details) => (details.open = true));
   });

@@ -1,12 +1,13 @@
 """Typeset the formulas of the book when it is built.
 
-Readers get finished HTML with MathML inside: nothing is typeset in the browser, and a formula with a mistake is a
-warning of the build. Equation numbers, ``{eq}`` and the links to equations are Sphinx's own.
+Readers get finished MathML with a font of just its characters: no script typesets anything in the browser, and a
+formula with a mistake is a warning of the build. Equation numbers, ``{eq}`` and the links to equations are Sphinx's own.
 """
 
 import html
 import os
 import re
+import shutil
 from pathlib import Path
 
 from docutils import nodes
@@ -14,8 +15,9 @@ from sphinx.locale import _
 from sphinx.util import logging
 from sphinx.util.math import get_node_equation_number
 
-from . import katex
+from . import font, temml
 
+HERE = Path(__file__).parent
 logger = logging.getLogger(__name__)
 TEX_OUTPUT = re.compile(r'<span class="tex">\$(.*?)\$</span>', re.DOTALL)
 
@@ -24,7 +26,7 @@ class Typeset:
     """The math renderer of one build, and what it needs on the pages."""
 
     def __init__(self):
-        self.katex = katex.Katex()
+        self.temml = temml.Temml()
         self.reported = set()
         self.unfinished = set()
 
@@ -58,7 +60,7 @@ class Typeset:
         """Return a formula as HTML; warn where it stands if it cannot be typeset."""
         tex, display = node.astext(), isinstance(node, nodes.math_block)
         try:
-            return self.katex(katex.displayed(tex, node.get("nowrap")) if display else tex, display)
+            return self.temml(temml.displayed(tex, node.get("nowrap")) if display else tex, display)
         except ValueError as error:
             self.unfinished.add(builder.current_docname)
             # The formula of a heading comes again in the contents of every page.
@@ -68,14 +70,21 @@ class Typeset:
             return f'<code class="math-error">{html.escape(tex)}</code>'
 
     def start(self, app):
-        """Put style and fonts into the site, or say at once what is missing."""
+        """Put style and script into the site, or say at once what is missing."""
         if app.builder.format == "html":
-            katex.node()
-            katex.install(Path(app.outdir, "_static", "katex"))
+            temml.node()
+            folder = Path(app.outdir, "_static", "typeset")
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "math.css").write_text(font.FACE + temml.style(), "utf-8")
+            for script in ("copy.js", "tab-stops.js"):
+                shutil.copy(HERE / script, folder)
 
     def finish(self, app, error):
-        """End the Node process, and let the next build write the pages with mistakes again, so that it warns again."""
-        self.katex.close()
+        """End the Node process, write the font, and let the next build write the pages with mistakes again, so that it
+        warns again."""
+        self.temml.close()
+        if error is None and app.builder.format == "html":
+            font.write(Path(app.outdir), Path(app.doctreedir))
         for page in self.unfinished:
             if os.path.exists(written := app.builder.get_outfilename(page)):
                 os.utime(written, (0, 0))
@@ -84,7 +93,7 @@ class Typeset:
         """Typeset the formulas that the outputs of cells hold: a notebook would do that in the browser."""
         def typeset(match):
             try:
-                return self.katex(html.unescape(match[1]))
+                return self.temml(html.unescape(match[1]))
             except ValueError:
                 return f"<code>{match[1]}</code>"  # a formula that a chapter shows because it cannot be read
 
@@ -95,18 +104,19 @@ class Typeset:
     def link(self, app, page, template, context, doctree):
         """Link style and script where there is mathematics: in the page, or in the contents beside it."""
         contents = app.env.tocs.values()
-        if 'class="katex' in context.get("body", "") or any(any(toc.findall(nodes.math)) for toc in contents):
-            app.add_css_file("katex/katex.css")
-            app.add_js_file("katex/katex.js", loading_method="defer")
+        if "<math" in context.get("body", "") or any(any(toc.findall(nodes.math)) for toc in contents):
+            app.add_css_file("typeset/math.css")
+            app.add_js_file("typeset/copy.js", loading_method="defer")
+            app.add_js_file("typeset/tab-stops.js", loading_method="defer")
 
     def plain_title(self, app, page, template, context, doctree):
-        """Write the title of the browser's tab in plain characters, not in those of HTML, MathML and TeX at once."""
+        """Write the title of the browser's tab in plain characters, not in those of MathML and TeX at once."""
         title = app.env.longtitles.get(page)
         if title is not None and any(title.findall(nodes.math)):
             context["typeset_title"] = context["title"]
             title = title.deepcopy()
             for node in list(title.findall(nodes.math)):
-                node.replace_self(nodes.Text(html.unescape(katex.plain(self.markup(app.builder, node)))))
+                node.replace_self(nodes.Text(html.unescape(temml.plain(self.markup(app.builder, node)))))
             context["title"] = app.builder.render_partial(title)["title"]
 
     def printed_title(self, app, page, template, context, doctree):
@@ -129,13 +139,13 @@ def name_blocks(app, doctree):
 
 def select(app, config):
     """Let no configuration fall back to MathJax."""
-    config.html_math_renderer = "katex"
+    config.html_math_renderer = "temml"
 
 
 def setup(app):
-    """Make KaTeX the math renderer."""
+    """Make Temml the math renderer."""
     typeset = Typeset()
-    app.add_html_math_renderer("katex", (typeset.inline, None), (typeset.display, None))
+    app.add_html_math_renderer("temml", (typeset.inline, None), (typeset.display, None))
     app.connect("config-inited", select)
     app.connect("builder-inited", typeset.start)
     app.connect("doctree-read", name_blocks)

@@ -1,25 +1,61 @@
-// Typesets one formula a line: {tex, display} comes in as JSON, {html} or {error} goes out.
-const katex = require("katex");
+// Typesets one formula a line: {tex, display} comes in as JSON, {mathml} or {error} goes out.
+const temml = require("temml");
 
 const options = {
-  output: "htmlAndMathml",
   throwOnError: true,
-  strict: "error",
-  // KaTeX would print an untrusted command in red and say nothing.
+  strict: true,
+  // Temml would print an untrusted command in red and say nothing.
   trust: ({ command }) => {
     throw new Error(`${command} is not allowed in the book`);
   },
 };
 
+// Pages may not style an element by an attribute: these are the styles that Temml writes so, and the classes instead.
+const CLASSES = {
+  "display:block math;": "", // .tml-display says it
+  "math-depth:0;": "tml-full-size",
+  "padding-left:0em;padding-right:0em;": "tml-tight",
+  "padding-left:0em;padding-right:5.9776pt;": "tml-first",
+  "padding-left:5.9776pt;padding-right:0em;": "tml-last",
+  "padding-left:5.9776pt;padding-right:5.9776pt;": "tml-inner",
+  "padding-left:1em;padding-right:0em;": "tml-condition",
+  "padding-left:0em;padding-right:1em;": "tml-beside",
+};
+
+const LONG = 24; // characters of a formula in the text that a phone may have to break
+
 function typeset({ tex, display }) {
   try {
-    // The fonts have no others; KaTeX would print them plain and say nothing.
-    if (/\\mathbb\s*\{?\s*[0-9a-jl-z]/.test(tex)) throw new Error("\\mathbb is for capitals: write \\mathbf");
-    return { html: katex.renderToString(tex, { ...options, displayMode: display }) };
+    const render = (wrap) => temml.renderToString(tex, { ...options, displayMode: display, wrap });
+    let mathml = render("none");
+    if (!display && mathml.replace(/<[^>]*>|&\w+;/g, "").length > LONG) mathml = render("tex");
+    return { mathml: annotated(classed(mathml), tex) };
   } catch (error) {
     const rest = error.position === undefined ? "" : tex.slice(error.position, error.position + 25);
-    return { error: (error.rawMessage ?? error.message) + (rest && ` at “${rest}”`) };
+    return { error: error.message.split(/ at (?:position|end)/)[0].trim() + (rest && ` at “${rest}”`) };
   }
+}
+
+function classed(mathml) {
+  return mathml.replace(/<(\w+)([^>]*?) style="([^"]*)"/g, (_, tag, others, style) => {
+    const name = CLASSES[style];
+    if (name === undefined) throw new Error(`the pages allow no style of its own, and this formula needs “${style}”`);
+    if (!name) return `<${tag}${others}`;
+    return others.includes(' class="') ? `<${tag}${others.replace(' class="', `$&${name} `)}` : `<${tag}${others} class="${name}"`;
+  });
+}
+
+// Every formula carries its TeX, for those who copy it. One that may break is a row of rows; none breaks between a
+// function and its argument.
+function annotated(mathml, tex) {
+  const [, head, body] = /^(<math[^>]*>)([^]*)<\/math>$/.exec(mathml.replaceAll("<mo>\u2061</mo></mrow><mrow>", "<mo>\u2061</mo>"));
+  const rows = (body.match(/<(\/?)\w+[^>]*?>/g) ?? []).reduce(
+    ([depth, count], tag) => (tag[1] === "/" ? [depth - 1, count] : [depth + 1, count + (depth === 0)]),
+    [0, 0],
+  )[1];
+  const row = rows === 1 ? body : `<mrow class="tml-breaks">${body}</mrow>`;
+  const source = tex.replace(/&/g, "&amp;").replace(/</g, "&lt;");
+  return `${head}<semantics>${row}<annotation encoding="application/x-tex">${source}</annotation></semantics></math>`;
 }
 
 require("node:readline")

@@ -1,11 +1,12 @@
-// A displayed formula that fits its box needs no stop of the Tab key; one that scrolls sideways does.
-addEventListener("load", async () => {
-  await document.fonts.ready; // the fonts decide how wide a formula is
-  const observer = new ResizeObserver((entries) => {
-    for (const { target } of entries) {
-      if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
-      else target.removeAttribute("tabindex");
-    }
-  });
-  for (const box of document.querySelectorAll(".math-scroll")) observer.observe(box);
+// A box that fits its contents needs no stop of the Tab key; one that scrolls sideways does. What is far from the window
+// is not laid out, and is asked when it is.
+const boxes = new ResizeObserver((entries) => {
+  for (const { target } of entries) {
+    if (target.scrollWidth > target.clientWidth) target.tabIndex = 0;
+    else target.removeAttribute("tabindex");
+  }
+});
+document.fonts.ready.then(() => {
+  const scrolling = ".math-scroll, pre, .mc-report, .pst-scrollable-table-container, .cell_output > .output";
+  for (const box of document.querySelectorAll(scrolling)) boxes.observe(box);
 });

