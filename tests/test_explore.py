@@ -361,7 +361,7 @@ def test_every_control_of_a_figure_works_by_keyboard_and_is_told_in_words(figure
         control.focus()
         for key in ("ArrowRight", "ArrowLeft"):
             page.keyboard.press(key)
-            page.wait_for_timeout(60)
+            settle(page)
             if said(box) != before:
                 break
         assert said(box) != before, f"{name}: {label} changes nothing"
@@ -379,7 +379,7 @@ def press(page, box, x, y, to=None):
     if to:
         page.mouse.move(area["x"] + to[0] * area["width"], area["y"] + to[1] * area["height"], steps=4)
     page.mouse.up()
-    page.wait_for_timeout(60)
+    settle(page)
 
 
 def test_a_vector_dragged_in_the_plane_is_where_the_pointer_left_it(figure, page):
@@ -422,11 +422,19 @@ def test_a_finger_drags_the_vector_and_scrolls_the_page_beside_it(site_url, brow
     context.close()
 
 
+def settle(page) -> None:
+    """Wait until the figures have drawn what they were told, however busy the machine is."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def hit(page, box, *entry):
     """Press an entry of a grid."""
-    area = box.locator(f'[data-hit="{" ".join(map(str, entry))}"]').first.bounding_box()
-    page.mouse.click(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
-    page.wait_for_timeout(60)
+    settle(page)
+    page.mouse.click(*box.evaluate("""(box, entry) => {
+      const area = box.querySelector(`[data-hit="${entry}"]`).getBoundingClientRect();
+      return [area.x + area.width / 2, area.y + area.height / 2];
+    }""", " ".join(map(str, entry))))
+    settle(page)
 
 
 def test_a_weight_or_an_output_pressed_in_a_slice_or_in_the_sum_is_the_one_followed(figure, page):
@@ -436,7 +444,7 @@ def test_a_weight_or_an_output_pressed_in_a_slice_or_in_the_sum_is_the_one_follo
     assert "2·1 + (−1)·0 + 0.5·0" in said(box) and "With ones: 1." in said(box)
     for name, value in [("j", "3"), ("k", "1")]:
         box.locator(f"[data-name={name}]").fill(value)
-    page.wait_for_timeout(60)
+    settle(page)
     assert "Only output 3 reads a31" in said(box)
     box.locator("[data-name=look][value=output]").check()
     hit(page, box, "page2", 0, 1)
@@ -451,7 +459,7 @@ def test_the_sum_of_slices_says_what_ones_and_one_output_do(figure, page):
     for values, words in [((1, 1, 1), "backward(ones)"), ((0, 1, 0), "slice 2 itself"), ((0, 0, 0), "nothing is left")]:
         for i, value in enumerate(values, 1):
             box.locator(f"[data-name=v{i}]").fill(str(value))
-        page.wait_for_timeout(60)
+        settle(page)
         assert words in said(box)
 
 
@@ -476,34 +484,27 @@ def test_no_index_leaves_the_weights_when_they_become_fewer(figure, page):
     hit(page, box, "weight", 1, 2)
     for name in "mn":
         box.locator(f"[data-name={name}]").fill("1")
-        page.wait_for_timeout(60)
+        settle(page)
     assert [box.locator(f"[data-name={name}]").input_value() for name in "ipq"] == ["0", "0", "0"]
     assert box.locator("[data-name=q]").get_attribute("max") == "0"
     box.locator("[data-name=n]").fill("4")
-    page.wait_for_timeout(60)
+    settle(page)
     assert box.locator("[data-hit^=jacobian]").count() == 4
-
-
-def press_entry(page, box, name, i, j):
-    """Press an entry of a grid by its name, counted from 0."""
-    area = box.locator(f'[data-hit="{name} {i} {j}"]').first.bounding_box()
-    page.mouse.click(area["x"] + area["width"] / 2, area["y"] + area["height"] / 2)
-    page.wait_for_timeout(60)
 
 
 def test_a_pressed_entry_of_a_gradient_is_written_out_and_its_upstream_can_be_set(figure, page):
     box = figure("xw-backward")
-    press_entry(page, box, "J_X", 1, 2)
+    hit(page, box, "J_X", 1, 2)
     assert [box.locator(f"[data-name={name}]").input_value() for name in "pq"] == ["2", "3"]
     assert box.locator("[value=X]").is_checked()
-    press_entry(page, box, "J_Y", 0, 4)
+    hit(page, box, "J_Y", 0, 4)
     before = box.locator("svg").get_attribute("aria-label")
     box.locator("[data-name=value]").fill("-4")
-    page.wait_for_timeout(60)
+    settle(page)
     assert "Entry 2, 3" in before and "entry 1, 5 of J Y, −4," in box.locator("svg").get_attribute("aria-label")
     shown = [box.locator(f'[data-hit="J_b 0 {j}"] text').text_content() for j in range(5)]
     page.keyboard.press("ArrowRight")
-    page.wait_for_timeout(60)
+    settle(page)
     after = [box.locator(f'[data-hit="J_b 0 {j}"] text').text_content() for j in range(5)]
     assert shown[:4] == after[:4] and int(after[4].replace("−", "-")) == int(shown[4].replace("−", "-")) + 1
 
@@ -511,16 +512,16 @@ def test_a_pressed_entry_of_a_gradient_is_written_out_and_its_upstream_can_be_se
 def test_a_pressed_product_and_a_pressed_weight_are_judged(figure, page):
     box = figure("which-product")
     assert "2 of its 9 entries agree" in box.locator("svg").get_attribute("aria-label")
-    press_entry(page, box, "product", 0, 0)
+    hit(page, box, "product", 0, 0)
     assert box.locator("[value=JXt]").is_checked()
     assert "9 of its 9 entries agree" in box.locator("svg").get_attribute("aria-label")
-    press_entry(page, box, "W", 2, 1)
-    press_entry(page, box, "product", 0, 2)
+    hit(page, box, "W", 2, 1)
+    hit(page, box, "product", 0, 2)
     assert [box.locator(f"[data-name={name}]").input_value() for name in "pq"] == ["3", "2"]
     gradient = tensor([[2, 1, 0], [-1, 3, 1], [1, 0, 2]]) @ tensor([[1, 2, 3], [2, 1, -1], [0, 3, 2]]).T
     assert f"ΔL / h = {gradient[2, 1]:.0f}." in said(box)
     box.locator("[value=differ]").check()
-    page.wait_for_timeout(60)
+    settle(page)
     assert box.locator("[data-name=p]").get_attribute("max") == box.locator("[data-name=p]").input_value() == "2"
     assert "1 of the 8 products has the shape of W, 1 agrees everywhere." in said(box)
 
