@@ -44,10 +44,11 @@ def main() -> None:
                 page = browser.new_context(viewport=viewport).new_page()
                 page.goto(f"{address}chapters/{file.name}")
                 for box in page.locator("[data-explore]").all():
-                    box.scroll_into_view_if_needed()
                     name = box.get_attribute("data-explore")
-                    page.wait_for_function("name => window.mcExplore?.[name]", arg=name)
-                    page.wait_for_timeout(100)
+                    while not page.evaluate("name => Boolean(window.mcExplore?.[name])", name):
+                        # Sections above are laid out as they come into sight, and move it away.
+                        box.evaluate("box => box.scrollIntoView({block: 'center'})")
+                        page.wait_for_timeout(100)
                     times = page.evaluate(MEASURE, [box.element_handle(), STEPS])[2:]
                     print(f"{name:<20}{size:<10}{median(times):>10.1f}{max(times):>10.1f}")
                 page.context.close()
