@@ -1,7 +1,7 @@
 """What a check costs, beside the usual ones: `make bench` measures it and writes chapters/bench.csv.
 
-Times are in units of one forward and backward run of the function, measured in turns with everything else, since a machine
-is faster at one time than at another; each figure is the median of the rounds.
+Times are in units of one forward run and `.backward()` of the function, as in training. Each way of checking takes turns with
+that unit, call by call, so that both find the machine in the same state; each figure is the median of the rounds' ratios.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ from utils import gradient_report
 TABLE = Path(__file__).parents[1] / "chapters" / "bench.csv"
 SIZES = (32, 64, 128, 256, 512, 1024, 2048, 4096)
 ROUNDS = 5
-SHORTEST = 0.02     # seconds for which a way of checking runs in each round, at least once
+SECONDS = 0.25      # for which a way of checking and the unit take turns in a round, at least so often:
+TURNS = 3
 SLOW_LIMIT = 128    # widest layer for which the slow mode, a forward run for every entry, ends in reasonable time
 EPS = 1e-5
 
@@ -54,11 +55,16 @@ def ways(case: Case, n: int) -> dict[str, Callable[[], object]]:
     fn, inputs, claims = case
     leaves = tuple(value.clone().requires_grad_() for value in inputs)
 
+    def step() -> None:
+        for leaf in leaves:
+            leaf.grad = None
+        fn(*leaves).backward()
+
     def gradients() -> tuple[Tensor, ...]:
         return torch.autograd.grad(fn(*leaves), leaves)
 
     runs: dict[str, Callable[[], object]] = {
-        "unit_ms": gradients,
+        "unit_ms": step,
         "compare": lambda: [torch.testing.assert_close(one, two) for one, two in zip(gradients(), claims)],
         "ours": lambda: gradient_report(fn, inputs, claims),
         "gradcheck_fast": lambda: gradcheck(fn, leaves, fast_mode=True),
@@ -68,18 +74,33 @@ def ways(case: Case, n: int) -> dict[str, Callable[[], object]]:
     return runs
 
 
-def measure(runs: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Seconds for each way, the median of rounds in which each has its turn."""
-    times: dict[str, list[float]] = {name: [] for name in runs}
-    for turn in range(ROUNDS + 1):
-        for name, run in runs.items():
-            count, begin = 0, time.perf_counter()
-            while not count or time.perf_counter() - begin < SHORTEST:
-                run()
-                count += 1
-            if turn:  # the first round warms up
-                times[name].append((time.perf_counter() - begin) / count)
-    return {name: median(values) for name, values in times.items()}
+def take_turns(unit: Callable[[], object], run: Callable[[], object]) -> tuple[float, float]:
+    """Seconds for the unit and for a way of checking, the medians of their turns."""
+    unit(), run()
+    times: list[tuple[float, float]] = []
+    begin = time.perf_counter()
+    while len(times) < TURNS or time.perf_counter() - begin < SECONDS:
+        first = time.perf_counter()
+        unit()
+        second = time.perf_counter()
+        run()
+        times.append((second - first, time.perf_counter() - second))
+    return median(one for one, _ in times), median(other for _, other in times)
+
+
+def measure(case: Case, n: int) -> tuple[float, dict[str, float]]:
+    """Seconds for the unit, and the time of each way of checking in its units."""
+    runs = ways(case, n)
+    unit = runs.pop("unit_ms")
+    slow = {name: runs.pop(name) for name in ("gradcheck_slow",) if name in runs}
+    units: list[float] = []
+    ratios: dict[str, list[float]] = {name: [] for name in (*runs, *slow)}
+    for turn in range(ROUNDS):
+        for name, run in (runs | (slow if turn == 0 else {})).items():
+            of_unit, seconds = take_turns(unit, run)
+            units.append(of_unit)
+            ratios[name].append(seconds / of_unit)
+    return median(units), {name: median(values) for name, values in ratios.items()}
 
 
 def main() -> None:
@@ -91,13 +112,12 @@ def main() -> None:
         for n in SIZES:
             case = make(n)
             assert gradient_report(*case).ok
-            seconds = measure(ways(case, n))
-            unit = seconds.pop("unit_ms")
+            unit, ratios = measure(case, n)
             row = {"case": title, "n": n, "unit_ms": f"{1000 * unit:.3g}"}
-            row |= {name: f"{value / unit:.3g}" for name, value in seconds.items()}
+            row |= {name: f"{ratio:.3g}" for name, ratio in ratios.items()}
             rows.append(row)
             limit = 5 if n <= 128 else 8
-            ours, fast = seconds["ours"] / unit, seconds["gradcheck_fast"] / unit
+            ours, fast = ratios["ours"], ratios["gradcheck_fast"]
             print(f"{title}, n = {n}: " + ", ".join(f"{name} {value}" for name, value in list(row.items())[2:]),
                   "" if ours <= limit and 2 * ours <= fast else f"  (wanted: at most {limit}, and half of the fast mode)", flush=True)
     with TABLE.open("w", newline="", encoding="utf-8") as file:

@@ -271,6 +271,43 @@ def test_a_mistake_shown_on_purpose_must_be_one():
 
 # Autograd is a witness, not the judge
 
+class ReturnsWhatItSaved(torch.autograd.Function):
+    """‖x‖²/2, whose backward hands out the very tensor that the function got."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x.square().sum() / 2
+
+    @staticmethod
+    def backward(ctx, upstream):
+        return ctx.saved_tensors[0]
+
+
+@pytest.mark.parametrize("shape", [(3, 4), (600, 500)])
+def test_a_gradient_that_is_the_input_itself_is_not_written_over(shape):
+    x = draw(*shape, seed=1)
+    report = check_gradient(ReturnsWhatItSaved.apply, (x,), (x.clone(),))
+    assert "contradicts" not in str(report)
+    assert not gradient_report(ReturnsWhatItSaved.apply, (x,), (2 * x,)).ok
+
+
+def test_checks_of_large_inputs_that_share_memory_do_not_disturb_each_other():
+    one, two = draws(2, (600, 500), (600, 500))
+    for x, other in ((one, two), (two, one), (one, two)):
+        before = x.clone()
+        inner = []
+
+        def fn(x):
+            inner.append(gradient_report(lambda y: (y ** 3).sum(), (other,), (3 * other ** 2,)).ok)  # while ours has the memory
+            return x.square().sum()
+        assert check_gradient(fn, (x,), (2 * x,)).ok and all(inner)
+        wrong = 2 * x
+        wrong[-1, -1] *= 1 + 1e-9
+        assert not gradient_report(fn, (x,), (wrong,)).ok
+        assert torch.equal(x, before)
+
+
 class HalfSlope(torch.autograd.Function):
     """A square whose backward forgets the factor 2."""
 

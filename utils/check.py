@@ -22,6 +22,7 @@ from utils.claims import Problem, Reading, readings
 from utils.diagnose import explain_shape, explain_values
 from utils.differences import smallest_normal, unit_roundoff
 from utils.layout import Order
+from utils.memory import give_back, take
 from utils.masks import masks
 from utils.noise import rounding_noise
 from utils.point import Point, Reference
@@ -39,7 +40,8 @@ REDRAWS = 3        # further inputs on which a claim given as a function is trie
 # What two ways to compute one number may differ by, relative to it, before the noise is measured; a mistake of 1e-9 is
 # many times larger.
 STRICT = {torch.float64: 2.0**-36, torch.float32: 2.0**-15}
-CHUNK = 2**15      # entries that are compared at once
+FEW = 2**15        # entries up to which asking for equality costs less than taking the difference
+CHUNK = 2**17      # entries that are compared at once: enough for two threads, few enough for the cache
 STRICT_UNITS = 256  # the same where numbers are too small for their format, in its smallest units
 EVEN = 1e3         # ratio of the largest entries of a Jacobian's rows up to which a sum of rows shows each of them
 COMBINED = 32      # the same for a sum over a Jacobian's rows, in units of the sum of sizes
@@ -479,20 +481,25 @@ def _strictly_equal(got: Tensor, expected: Tensor, precision: torch.finfo) -> fl
     """The worst error, over the largest entry, where no entry is further away than a few units of roundoff; else None."""
     _, underflow = _units(precision)
     worst = largest = 0.0
-    if got.numel() <= CHUNK and torch.equal(got, expected):
+    if got.numel() <= FEW and torch.equal(got, expected):
         return 0.0
-    got, expected = got.reshape(-1), expected.reshape(-1)
-    for begin in range(0, len(got), CHUNK):  # in pieces that stay in the cache
-        reference = expected[begin:begin + CHUNK]
-        difference = got[begin:begin + CHUNK] - reference
-        low, high = (value.item() for value in difference.aminmax())
-        if low == high == 0:
+    got, expected = got.detach().reshape(-1), expected.detach().reshape(-1)
+    piece = min(len(got), CHUNK)
+    room = take(2 * piece)
+    for begin in range(0, len(got), piece):  # in pieces that stay in the cache
+        reference = expected[begin:begin + piece]
+        difference, size = room[:len(reference)], room[piece:piece + len(reference)]
+        torch.sub(got[begin:begin + piece], reference, out=difference)
+        furthest = difference.abs_().max().item()
+        if furthest == 0:
             continue
-        size = reference.abs()
-        excess = torch.sub(difference.abs_(), size, alpha=_strict(precision)).max().item()
+        torch.abs(reference, out=size)
+        largest, worst = max(largest, size.max().item()), max(worst, furthest)
+        excess = difference.sub_(size, alpha=_strict(precision)).max().item()
         if not excess <= STRICT_UNITS * underflow:  # written so that NaN is wrong
             return None
-        worst, largest = max(worst, -low, high), max(largest, size.max().item())
+    if piece == CHUNK:
+        give_back(room)
     if not worst:
         return 0.0
     return worst / largest if largest else None

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from utils.claims import Problem, all_finite, first_bad, kind_of
 from utils.differences import Slope, slope_along, smallest_normal, unit_roundoff
+from utils.memory import LARGE, give_back, take
 from utils.noise import rounding_noise
 from utils.trace import Call, Trace
 
@@ -26,7 +27,6 @@ DIRECTIONS = 2       # random directions of difference quotients for each input,
 FEW_OUTPUTS = 8      # up to so many outputs autograd gives each row of a Jacobian; of more, a random combination
 ENTRIES = 256        # up to so many entries of an input difference quotients are taken one by one
 FEW_ZEROS = 4096     # entries among which it is cheap to look for zeros
-LARGE = 2**18        # entries of a leaf whose memory is worth using twice
 STEP = 2.0**-17      # of a single central quotient: about the cube root of the roundoff
 AGREEMENT = 1e-7     # relative difference that such a quotient may have
 FLAT = 2.0**-20      # of its own size, by which a function may change when it does not change
@@ -98,6 +98,10 @@ class Point:
             if len(flat) <= FEW_OUTPUTS:
                 self._jacobians = self._derivatives(target, inputs)
         self._audit()
+        for i in inputs:
+            room = self._room(i)
+            if room is not None and room.numel() >= LARGE and room.is_contiguous():
+                give_back(room.view(-1))
         del self._inputs
 
     # --- the function ---
@@ -132,7 +136,7 @@ class Point:
 
     def _connected(self, wanted: Sequence[int], leaves: Sequence[Tensor] | None = None) -> tuple[dict[int, Tensor], Tensor]:
         """Leaves that autograd follows, by place, and fn of them."""
-        copies = [leaf.clone() for leaf in self.leaves] if leaves is None else list(leaves)
+        copies = [_copy(leaf) for leaf in self.leaves] if leaves is None else list(leaves)
         for i in wanted:
             copies[i].requires_grad_()
         try:
@@ -305,8 +309,12 @@ class Point:
         return found
 
     def _room(self, i: int) -> Tensor | None:
-        """The memory of a leaf's copy, which is not needed any more once autograd has run."""
-        return None if self.output.ndim or self.in_place else self._inputs[i].detach()
+        """The memory of a leaf's copy, where it is not needed any more once autograd has run."""
+        copy, gradient = self._inputs[i].detach(), self.combined[i]
+        if self.output.ndim or self.in_place or gradient is None:
+            return None
+        # A backward may return what it has saved, the copy itself.
+        return None if gradient.untyped_storage().data_ptr() == copy.untyped_storage().data_ptr() else copy
 
     def _quotient_agrees(self, slopes: dict[int, tuple[float, Tensor]]) -> bool:
         """Compare slopes with the quotient along their directions, whose memory is used for the moved leaves."""
@@ -505,6 +513,14 @@ def _between_half_and_one(shape: Sequence[int], generator: torch.Generator) -> T
 def _pattern(seed: int, shape: torch.Size) -> Tensor:
     """The random part of a direction, kept: checks of one shape and seed would draw it again and again."""
     return _between_half_and_one(shape, torch.Generator().manual_seed(seed))
+
+
+def _copy(leaf: Tensor) -> Tensor:
+    """A clone that fn may have; of a large leaf in memory that an earlier check has left."""
+    if leaf.numel() < LARGE or not leaf.is_contiguous() or leaf.dtype != torch.float64:
+        return leaf.clone()
+    # As data, so that the copying does not count as a change by fn.
+    return take(leaf.numel()).view(leaf.shape).copy_(leaf).data
 
 
 def along(jacobian: Tensor, direction: Tensor) -> Tensor:
