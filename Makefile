@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-NODE_MODULES := _ext/typeset/node_modules
+NODE_MODULES := _ext/typeset/node_modules _ext/slides/node_modules
+NODE         := $(NODE_MODULES:%=%/.package-lock.json)
 AXE          := tests/axe/node_modules
 LIGHTHOUSE   := tests/lighthouse/node_modules
 
@@ -11,9 +12,9 @@ LIGHTHOUSE   := tests/lighthouse/node_modules
 TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: book offline test mutants bench bench-build bench-explore bench-site serve clean
+.PHONY: book offline slides-pdf test mutants bench bench-build bench-explore bench-site serve clean
 
-book: $(VENV)/.book $(NODE_MODULES)/.package-lock.json
+book: $(VENV)/.book $(NODE)
 	@$(BIN)/python _ext/make_book.py
 	@echo
 	@echo "The book is in _build/html: open _build/html/index.html, or run 'make serve'."
@@ -22,7 +23,11 @@ book: $(VENV)/.book $(NODE_MODULES)/.package-lock.json
 offline: book
 	$(BIN)/python _ext/offline.py _build/html _build/matrix-calculus-checked.zip
 
-test: $(VENV)/.test $(NODE_MODULES)/.package-lock.json $(AXE)/.package-lock.json
+# Every deck as a PDF, a page a slide, and its handout, with the notes; by the system's Chromium.
+slides-pdf: book
+	$(BIN)/python _ext/slides/pdf.py _build/html _build/slides
+
+test: $(VENV)/.test $(NODE) $(AXE)/.package-lock.json
 	$(BIN)/pytest
 
 # Every equation of the book, changed one thing at a time, as people get it wrong.
@@ -38,7 +43,7 @@ bench-explore: $(VENV)/.test
 	$(BIN)/python tests/bench_explore.py
 
 # The time of a build beside its floor, and whether two builds are the same to the byte.
-bench-build: $(VENV)/.test $(NODE_MODULES)/.package-lock.json
+bench-build: $(VENV)/.test $(NODE)
 	$(BIN)/python tests/bench_build.py
 
 # What Lighthouse says of every page, the median of five visits by a slow phone and by a desktop. Needs a quiet machine.

@@ -31,6 +31,7 @@ REPLACED = {"documentation_options.js", "doctools.js", "sphinx_highlight.js", "c
             "sphinx-book-theme.js", "togglebutton.js", "design-tabs.js", "bootstrap.js", "pydata-sphinx-theme.js",
             "fontawesome.js", "searchtools.js", "language_data.js", "searchindex.js"}  # fmt: skip
 FIRST = {"conventions.js"}  # runs before the page is drawn, on the few pages that have it
+DECK = "-slides"  # the end of a deck's name: it links to the style sheet, and to scripts of its own
 SEARCH = ("_static/documentation_options.js", "_static/doctools.js", "_static/sphinx_highlight.js",
           "_static/language_data.js", "_static/searchtools.js", "searchindex.js", "_static/search.js")  # fmt: skip
 
@@ -83,7 +84,8 @@ class Bundle:
     def write(self, site: Path, cache: Path) -> None:
         """Write the bundle for the finished pages, and tell them its version."""
         pages = {page: page.read_text("utf-8") for page in html_files(site)}
-        if self.record.exists() and len(self.pages) < len(pages) - 1:  # the entry has no links
+        linked = sum(STYLE in text for text in pages.values()) - sum(page.stem.endswith(DECK) for page in pages)
+        if self.record.exists() and len(self.pages) < linked:
             # Pages that this build did not write anew had links too.
             styles, scripts = json.loads(self.record.read_text("utf-8"))
             self.styles = list(dict.fromkeys(styles + self.styles))
@@ -92,7 +94,8 @@ class Bundle:
         script = "\n".join(f"(() => {{{(site / name).read_text('utf-8')}}})();" for name in self.scripts if (site / name).exists())
         (site / SCRIPT).write_text(rjsmin.jsmin(script), "utf-8")
         sheets = [read_sheet(site, name) for name in self.styles if (site / name).exists()]
-        modules = [path.read_text("utf-8") for path in sorted((site / "_static").rglob("*.js")) if path.name not in REPLACED]
+        modules = [path.read_text("utf-8") for path in sorted((site / "_static").rglob("*.js"))
+                   if path.name not in REPLACED and path.parent.name != "slides"]  # decks have a style of their own beside this
         style = rcssmin.cssmin(purge("\n".join(sheets), "\n".join([script, *modules, *pages.values()])))
         style = cut_fonts(style, site, pages.values(), cache)
         (site / STYLE).write_text(style, "utf-8")

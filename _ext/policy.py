@@ -25,7 +25,7 @@ def policy(pages: Iterable[str]) -> str:
     known = "".join(f" 'sha256-{checksum}'" for checksum in scripts)
     return (
         f"default-src 'none'; script-src 'self'{known}; style-src 'self'; font-src 'self'; img-src 'self' data:; "
-        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        "connect-src 'self'; frame-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'"
     )
 
 

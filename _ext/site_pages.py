@@ -11,7 +11,7 @@ from pathlib import Path
 
 import policy
 import theme_pages
-from assets import Bundle, html_files
+from assets import DECK, Bundle, html_files
 from listing import CARD, check_descriptions, collect_description, draw_card, meta, write_entry, write_sitemap
 
 from utils import theme
@@ -35,7 +35,8 @@ def start(app) -> None:
 def remove_left_pages(app) -> None:
     """Remove the pages of chapters that have left the book since an earlier build."""
     for page in Path(app.outdir, "chapters").rglob("*.html"):
-        if page.relative_to(app.outdir).with_suffix("").as_posix() not in app.env.found_docs:
+        # A deck goes with its chapter (slides/__init__.py).
+        if page.relative_to(app.outdir).with_suffix("").as_posix() not in app.env.found_docs and not page.stem.endswith(DECK):
             page.unlink()
 
 

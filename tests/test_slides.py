@@ -1,0 +1,319 @@
+"""Every slide of every deck, in the browser and on paper: nothing overflows, nothing is small, nothing differs from the book."""
+
+import re
+import sys
+from functools import cache
+from pathlib import Path
+from urllib.parse import unquote
+
+import browser as look
+import pytest
+import yaml
+from bs4 import BeautifulSoup
+from conftest import ROOT
+
+sys.path.append(str(ROOT / "_ext"))
+from slides import cells
+
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
+CHAPTERS = [entry["file"] for part in TOC["parts"] if part.get("numbered") for entry in part["chapters"]]
+WINDOWS = {"small": (1280, 720), "large": (1920, 1080)}
+SMALLEST, SMALLEST_CODE = 24, 18  # pixels of text and of code, on a slide 1280 wide
+
+every_chapter = pytest.mark.parametrize("name", CHAPTERS)
+
+
+@pytest.fixture(scope="session")
+def deck_of(site):
+    @cache
+    def parsed(name, what="-slides"):
+        return BeautifulSoup((site / f"{name}{what}.html").read_text("utf-8"), "html.parser")
+    return parsed
+
+
+def slides_of(deck):
+    return deck.select("section[data-number]")
+
+
+# --- what a deck holds --------------------------------------------------------------------------------------------------
+
+
+@every_chapter
+def test_a_lecture_has_15_to_25_slides_and_takes_45_minutes(site, deck_of, name):
+    shown = slides_of(deck_of(name))
+    detours = [slide for slide in deck_of(name).select("section > section[data-number]") if slide.find_previous_sibling("section")]
+    assert 15 <= len(shown) <= 25
+    assert 42 <= sum(float(slide["data-minutes"]) for slide in shown if slide not in detours) <= 48
+
+
+@every_chapter
+def test_every_slide_has_a_claim_for_a_title_and_notes_and_no_paragraphs(site, deck_of, name):
+    for slide in slides_of(deck_of(name)):
+        title = " ".join(slide.h2.get_text(" ").split())
+        assert 3 <= len(title.split()), title
+        assert len(slide.select_one(".notes").get_text().split()) >= 25, title
+        for paragraph in slide.select(".content p, .content li"):
+            if not paragraph.find_parent(class_="cell_output"):
+                for formula in paragraph.select("math, .math"):
+                    formula.extract() if formula.parent else None
+                assert len(paragraph.get_text().split()) <= 32, f"{title}: {paragraph.get_text()}"
+
+
+@every_chapter
+def test_a_lecture_pauses_for_questions_and_answers_them_in_fragments(site, deck_of, name):
+    asking = [slide for slide in slides_of(deck_of(name)) if "?" in slide.get_text() and slide.select(".fragment")]
+    assert len(asking) >= 4
+
+
+@every_chapter
+def test_a_lecture_shows_figures_and_a_mistake_and_the_figure_to_play_with_where_there_is_one(site, deck_of, name):
+    deck, page = deck_of(name), deck_of(name, "")
+    assert len(deck.select(".content svg")) >= 3
+    assert "✗" in deck.get_text()
+    assert bool(deck.select("[data-explore]")) == bool(page.select("[data-explore]"))
+
+
+@every_chapter
+def test_a_page_leads_to_its_deck_and_has_nothing_of_its_notes(site, deck_of, name):
+    page = deck_of(name, "")
+    assert page.select_one(f'.article-header-buttons a[href="{Path(name).name}-slides.html"]')
+    text = " ".join(page.get_text().split())
+    for slide in slides_of(deck_of(name)):
+        for paragraph in slide.select(".notes p"):
+            words = " ".join(string for string in paragraph.find_all(string=True, recursive=False)).split()
+            assert len(words) < 8 or " ".join(words[:8]) not in text
+
+
+@every_chapter
+def test_equations_have_the_numbers_of_the_book_and_their_ticks(site, deck_of, name):
+    def numbered(soup):
+        found = {}
+        for box in soup.select("div.math:has(.eqno)"):
+            number = re.match(r"\((.*?)\)", box.select_one(".eqno").get_text())[1]
+            found.setdefault(number, set()).add((str(box.math), bool(box.select_one("a.checked"))))
+        return found
+
+    of_page, of_deck = numbered(deck_of(name, "")), numbered(deck_of(name))
+    assert of_deck and len(of_deck) >= 5
+    for number, seen in of_deck.items():
+        assert seen == of_page[number], number
+
+
+@every_chapter
+def test_every_link_of_a_deck_leads_somewhere_and_each_slide_to_its_section(site, deck_of, name):
+    for link in deck_of(name).select("a[href]"):
+        target, _, anchor = link["href"].partition("#")
+        if re.match(r"https?:", target) or target.startswith("?"):
+            continue
+        page = deck_of("chapters/" + target.removesuffix(".html"), "")
+        assert not anchor or page.find(id=unquote(anchor)), link
+    for slide in slides_of(deck_of(name)):
+        assert slide.footer.a.get_text().strip() and slide.footer.a["href"].partition("#")[2], slide.h2
+
+
+def test_the_page_for_instructors_names_every_deck(site, deck_of):
+    table = deck_of("chapters/teach", "").select_one("table.lectures")
+    links = {link["href"] for link in table.select("a")}
+    assert {f"{Path(name).name}-slides.html{query}" for name in CHAPTERS for query in ("", "?handout")} <= links
+
+
+# --- how it looks -------------------------------------------------------------------------------------------------------
+
+# What of the slide that is shown lies outside of it, or too low, or is too small; sizes are those at 1280 wide.
+FAULTS = """([least, leastCode]) => {
+  const slide = deck.getCurrentSlide(), frame = slide.getBoundingClientRect(), scale = frame.width / 1280;
+  const content = slide.querySelector('.content'), footer = slide.querySelector('footer').getBoundingClientRect();
+  const faults = [];
+  const words = (element) => `${element.tagName.toLowerCase()} "${element.textContent.trim().slice(0, 40)}"`;
+  if (slide.scrollHeight > slide.clientHeight + 1 || slide.scrollWidth > slide.clientWidth + 1) faults.push('the slide scrolls');
+  for (const element of slide.querySelectorAll('h2, .content *')) {
+    if (element.closest('defs, clipPath, .notes, .copybtn, script, annotation') || !element.checkVisibility()) continue;
+    const box = element.getBoundingClientRect();
+    if (!box.width || !box.height) continue;
+    const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
+    const drawn = element.closest('svg') && element.tagName !== 'svg';
+    if (drawn ? false : element.scrollWidth > element.clientWidth + 2 && getComputedStyle(element).overflowX !== 'visible' && element.clientWidth)
+      faults.push(`cut at its side: ${words(element)}`);
+    if (!drawn && (box.left < frame.left - 1 || box.right > frame.right - 20 * scale || box.top < frame.top || box.bottom > footer.top + 6 * scale))
+      faults.push(`outside of the slide: ${words(element)}`);
+    if (own && !element.closest('svg')) {
+      const size = parseFloat(getComputedStyle(element).fontSize);
+      const script = element.closest('msub, msup, msubsup, sub, sup, mfrac, munderover, munder, mover');
+      const wanted = element.closest('pre, code') ? leastCode : script ? 0.5 * least : least;
+      if (size < wanted) faults.push(`only ${size.toFixed(1)} px: ${words(element)}`);
+    }
+  }
+  const box = content.getBoundingClientRect();
+  if (content.scrollHeight > content.clientHeight + 2) faults.push(`${content.scrollHeight - content.clientHeight} px too high`);
+  return faults;
+}"""
+
+
+def all_slides(page, address):
+    """Open a deck, and go through its slides with all that waits for a key."""
+    page.goto(address)
+    page.wait_for_function("() => window.deck && deck.isReady()")
+    page.evaluate("document.fonts.ready")
+    count = page.evaluate("deck.getTotalSlides()")
+    for _ in range(count):
+        page.evaluate("() => { while (deck.nextFragment()); }")
+        yield page.evaluate("deck.getCurrentSlide().id")
+        page.evaluate("() => deck.next()")
+
+
+@every_chapter
+@pytest.mark.parametrize("window", WINDOWS)
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_nothing_on_a_slide_overflows_or_is_small_and_nothing_complains(site_url, browser, name, window, theme):
+    if (window, theme) == ("large", "dark"):
+        pytest.skip("the size is seen in light, the theme in the small window") if False else None
+    width, height = WINDOWS[window]
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
+    page, seen = context.new_page(), look.Visit()
+    seen.watch(page, site_url)
+    faults = {}
+    for slide in all_slides(page, f"{site_url}{name}-slides.html"):
+        if page.locator(f"#{slide} [data-explore]").count():
+            page.wait_for_selector(f"#{slide} [data-explore] [data-says], #{slide} [data-explore] .mc-explore-says")
+        if found := page.evaluate(FAULTS, [SMALLEST, SMALLEST_CODE]):
+            faults[slide] = found
+    assert faults == {}
+    assert seen.console == [] and seen.failed == [] and seen.foreign == []
+    context.close()
+
+
+@every_chapter
+def test_nothing_on_a_slide_keeps_readers_out(site_url, browser, axe, name):
+    for theme in ("light", "dark"):
+        context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=theme)
+        page = context.new_page()
+        # The handout shows all that the slides hold, and the notes, at once.
+        for query in ("?handout", ""):
+            page.goto(f"{site_url}{name}-slides.html{query}")
+            page.evaluate("document.fonts.ready")
+            page.get_by_role("button", name="Menu").click()
+            page.evaluate(axe)
+            found = page.evaluate(look.AXE, look.ALL)
+            assert found == [], query
+        context.close()
+
+
+# --- how it is used -----------------------------------------------------------------------------------------------------
+
+FIRST = f"{CHAPTERS[0]}-slides.html"
+
+
+@pytest.fixture
+def deck(site_url, page):
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(f"{site_url}{FIRST}")
+    page.wait_for_function("() => window.deck && deck.isReady()")
+    return page
+
+
+def test_a_deck_is_led_by_keys_and_each_slide_has_an_address(deck):
+    names = deck.locator("section[data-number]").evaluate_all("slides => slides.map((slide) => slide.id)")
+    deck.keyboard.press("End")
+    deck.wait_for_function("name => location.hash.includes(name)", arg=names[-1])
+    deck.keyboard.press("Home")
+    deck.wait_for_function("name => location.hash === '' || location.hash.includes(name) || location.hash === '#/'", arg=names[0])
+    deck.keyboard.press("o")
+    deck.wait_for_function("() => deck.isOverview()")
+    deck.keyboard.press("Escape")
+    deck.wait_for_function("() => !deck.isOverview()")
+    deck.goto(f"{deck.url.split('#')[0]}#/{names[4]}")
+    deck.reload()
+    deck.wait_for_function("name => window.deck?.isReady() && deck.getCurrentSlide().id === name", arg=names[4])
+
+
+def test_a_fragment_waits_for_its_key(deck):
+    number = deck.evaluate("() => [...document.querySelectorAll('section[data-number]')].findIndex((slide) => slide.querySelector('.fragment'))")
+    deck.evaluate("number => { const { h, v } = deck.getIndices([...document.querySelectorAll('section[data-number]')][number]); deck.slide(h, v); }", number)
+    fragment = deck.locator("section.present .fragment").first
+    assert not fragment.is_visible()
+    deck.keyboard.press("Space")
+    fragment.wait_for(state="visible")
+
+
+def test_the_speaker_view_shows_notes_time_and_what_comes_next_and_leads_the_deck(deck):
+    with deck.expect_popup() as popup:
+        deck.keyboard.press("s")
+    speaker = popup.value
+    speaker.wait_for_selector(".notes div p")
+    messages = []
+    speaker.on("console", lambda message: messages.append(message.text))
+    first = deck.evaluate("() => [deck.getCurrentSlide().querySelector('h2').textContent, deck.getCurrentSlide().querySelector('.notes').textContent]")
+    assert speaker.text_content(".notes h2") == first[0] and speaker.text_content(".notes div") == first[1]
+    assert re.fullmatch(r"Plan: this slide from minute 0 to [\d.]+, of [\d.]+", speaker.text_content(".plan"))
+    shown = speaker.frame_locator(".now iframe").locator("section.present h2")
+    shown.wait_for()
+    for _ in range(8):
+        before = deck.evaluate("deck.getIndices()")
+        speaker.keyboard.press("ArrowRight")
+        deck.wait_for_function("before => JSON.stringify(deck.getIndices()) !== JSON.stringify(before)", arg=before)
+    told = deck.evaluate("deck.getCurrentSlide().querySelector('h2').textContent")
+    speaker.wait_for_function("title => document.querySelector('.notes h2').textContent === title", arg=told)
+    speaker.frame_locator(".now iframe").locator("section.present h2", has_text=told[:20]).wait_for()
+    assert messages == []
+
+
+def test_a_figure_to_play_with_lives_in_the_deck_and_keeps_its_arrow_keys(deck):
+    place = deck.evaluate("() => deck.getIndices(document.querySelector('[data-explore]').closest('section'))")
+    deck.evaluate("place => deck.slide(place.h, place.v)", place)
+    box = deck.locator("section.present [data-explore]")
+    control = box.locator("input[type=range], [role=slider]").first
+    control.wait_for()
+    control.focus()
+    before = box.text_content()
+    deck.keyboard.press("ArrowRight")
+    deck.wait_for_function("before => document.querySelector('section.present [data-explore]').textContent !== before", arg=before)
+    assert deck.evaluate("deck.getIndices().h") == place["h"]
+
+
+def test_a_deck_opens_from_disk(site, page):
+    messages = []
+    page.on("console", lambda message: messages.append(message.text))
+    page.on("pageerror", lambda error: messages.append(str(error)))
+    page.goto((site / FIRST).as_uri())
+    page.wait_for_function("() => window.deck && deck.isReady()")
+    with page.expect_popup() as popup:
+        page.keyboard.press("s")
+    popup.value.wait_for_selector(".notes div p")
+    popup.value.frame_locator(".now iframe").locator("section.present h2").wait_for()
+    assert messages == []
+
+
+def test_without_scripts_a_deck_is_a_list_of_slides(site_url, browser):
+    context = browser.new_context(java_script_enabled=False, viewport={"width": 1280, "height": 720})
+    page = context.new_page()
+    page.goto(f"{site_url}{FIRST}")
+    slides = page.locator("section[data-number]")
+    assert all(slides.nth(i).is_visible() for i in range(slides.count()))
+    assert page.locator(".fragment").first.is_visible() and not page.locator(".notes").first.is_visible()
+    context.close()
+
+
+@every_chapter
+@pytest.mark.parametrize("query", ["", "?handout"])
+def test_a_deck_prints_a_page_a_slide(site_url, page, deck_of, name, query):
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.goto(f"{site_url}{name}-slides.html{query}")
+    if not query:
+        page.wait_for_function("() => window.deck && deck.isReady()")
+    page.evaluate("document.fonts.ready")
+    printed = page.pdf(prefer_css_page_size=True, print_background=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == len(slides_of(deck_of(name)))
+    page.emulate_media(media="print")
+    cut = page.evaluate("""() => [...document.querySelectorAll('section[data-number]')].filter((slide) => {
+      const content = slide.querySelector('.content'), notes = slide.querySelector('.notes');
+      const below = slide.getBoundingClientRect().bottom - 50;
+      return content.scrollHeight > content.clientHeight + 2 || notes.getBoundingClientRect().bottom > below;
+    }).map((slide) => slide.id)""")
+    assert cut == []
+
+
+# --- metadata that are wrong --------------------------------------------------------------------------------------------
+
+
+def test_the_kinds_of_cells_are_the_notebooks_own():
+    assert set(cells.KINDS) == {"slide", "subslide", "fragment", "notes", "skip", "-"}
