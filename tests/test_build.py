@@ -47,6 +47,19 @@ MORE
 a &= b
 \end{align}
 
++++ {"slideshow": {"slide_type": "slide"}}
+
+**A square has the slope of two factors**
+
+```{show} square
+```
+
++++ {"slideshow": {"slide_type": "notes"}}
+
+**1 min.** Each factor counts.
+
++++
+
 ```{exercise-start}
 :label: ex-square
 ```

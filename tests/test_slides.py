@@ -10,7 +10,8 @@ import browser as look
 import pytest
 import yaml
 from bs4 import BeautifulSoup
-from conftest import ROOT
+from conftest import ROOT, run_jupyter_book
+from test_gate import small_book, write_page  # noqa: F401
 
 sys.path.append(str(ROOT / "_ext"))
 from slides import cells
@@ -80,8 +81,8 @@ def test_a_page_leads_to_its_deck_and_has_nothing_of_its_notes(site, deck_of, na
     text = " ".join(page.get_text().split())
     for slide in slides_of(deck_of(name)):
         for paragraph in slide.select(".notes p"):
-            words = " ".join(string for string in paragraph.find_all(string=True, recursive=False)).split()
-            assert len(words) < 8 or " ".join(words[:8]) not in text
+            assert " ".join(paragraph.get_text().split()) not in text
+    assert not page.select(".notes") and not re.search(r"\b\d(\.5)? min\.", text)
 
 
 @every_chapter
@@ -94,7 +95,7 @@ def test_equations_have_the_numbers_of_the_book_and_their_ticks(site, deck_of, n
         return found
 
     of_page, of_deck = numbered(deck_of(name, "")), numbered(deck_of(name))
-    assert of_deck and len(of_deck) >= 5
+    assert len(of_deck) >= (0 if name == "chapters/errata-museum" else 3)  # the museum shows what others printed
     for number, seen in of_deck.items():
         assert seen == of_page[number], number
 
@@ -165,8 +166,6 @@ def all_slides(page, address):
 @pytest.mark.parametrize("window", WINDOWS)
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_nothing_on_a_slide_overflows_or_is_small_and_nothing_complains(site_url, browser, name, window, theme):
-    if (window, theme) == ("large", "dark"):
-        pytest.skip("the size is seen in light, the theme in the small window") if False else None
     width, height = WINDOWS[window]
     context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=theme)
     page, seen = context.new_page(), look.Visit()
@@ -317,3 +316,50 @@ def test_a_deck_prints_a_page_a_slide(site_url, page, deck_of, name, query):
 
 def test_the_kinds_of_cells_are_the_notebooks_own():
     assert set(cells.KINDS) == {"slide", "subslide", "fragment", "notes", "skip", "-"}
+
+
+def cell(kind, text):
+    return f'+++ {{"slideshow": {{"slide_type": "{kind}"}}}}\n\n{text}\n'
+
+
+SHOWN = "```{show} square\n```"
+TITLE = "**A square has one slope**"
+NOTES = cell("notes", "**1 min.** Say so.")
+RIGHT = cell("slide", f"{TITLE}\n\n{SHOWN}") + NOTES
+EQUATION = "+++\n\n% illustration: shown to be numbered\n$$\na = b\n$$ (square)\n"
+# A body, and what the build says of it, with the number of the cell; each stands on a page by itself.
+FAULTY = {
+    "unknown": (RIGHT + cell("slied", TITLE), r"cell 4 \(line \d+\): the slide type 'slied' is unknown: slide, subslide, fragment"),
+    "fragment": (cell("fragment", "text") + RIGHT, r"cell 2 \(line \d+\): a cell with the slide type 'fragment' stands before the first"),
+    "notes": (cell("notes", "**1 min.** Text.") + RIGHT, r"cell 2 \(line \d+\): a cell with the slide type 'notes' stands before"),
+    "below": (cell("subslide", f"{TITLE}\n\n{SHOWN}") + NOTES, r"cell 2 \(line \d+\): a subslide stands before the first slide"),
+    "empty": (RIGHT + cell("slide", TITLE) + NOTES, r"cell 4 \(line \d+\): the slide is empty but for its title"),
+    "untitled": (cell("slide", f"A line.\n\n{SHOWN}") + NOTES, r"cell 2 \(line \d+\): a slide begins with its title"),
+    "silent": (cell("slide", f"{TITLE}\n\n{SHOWN}") + RIGHT, r"cell 2 \(line \d+\): the slide has no notes"),
+    "twice": (RIGHT + NOTES, r"cell 4 \(line \d+\): the slide has its notes already"),
+    "late": (RIGHT + cell("fragment", "text"), r"cell 4 \(line \d+\): the slide ends with its notes"),
+    "timeless": (cell("slide", f"{TITLE}\n\n{SHOWN}") + cell("notes", "Say so."), r"cell 3 \(line \d+\): notes begin with the time"),
+    "own": (cell("slide", f"{TITLE}\n\n$$\na = b\n$$") + NOTES, r"cell 2 \(line \d+\): a displayed equation of the deck alone"),
+    "nowhere": (cell("slide", f"{TITLE}\n\n" + SHOWN.replace("square", "cube")) + NOTES, r"a slide shows 'cube', but no equation"),
+    "outside": (RIGHT + f"+++\n\n{SHOWN}\n", r"line \d+: \{show\} belongs in a cell with a slide type"),
+    "code": (RIGHT + "```{code-cell} ipython3\n:tags: [deck]\n1 + 1\n```\n", r"cell 4 \(line \d+\): give the cell a slide type"),
+}
+
+
+@pytest.fixture(scope="module")
+def faulty(small_book):  # noqa: F811
+    """What the build says of a book whose pages have one fault each."""
+    for name, (body, _) in FAULTY.items():
+        write_page(small_book, f"A text.\n\n{body}\n{EQUATION.replace('square', name) if 'square' not in body else EQUATION}", f"fault-{name}")
+        page = small_book / f"chapters/fault-{name}.md"
+        page.write_text(page.read_text("utf-8").replace("square", f"square-{name}"), "utf-8")
+    pages = "".join(f"- file: chapters/fault-{name}\n" for name in FAULTY)
+    (small_book / "_toc.yml").write_text(f"format: jb-book\nroot: chapters/index\nchapters:\n{pages}", "utf-8")
+    return run_jupyter_book(small_book)
+
+
+@pytest.mark.parametrize("name", FAULTY)
+def test_wrong_slide_metadata_fail_the_build_and_name_the_cell(faulty, name):
+    assert faulty.returncode != 0
+    said = re.findall(rf"^(?:.*: )?chapters/fault-{name}\.md,? ?(.*)$", faulty.stdout, re.MULTILINE)
+    assert any(re.search(FAULTY[name][1], line) for line in said), (said, faulty.stdout[-3000:])

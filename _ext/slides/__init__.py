@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import rcssmin
+import tinycss2
 from myst_nb.sphinx_ import SphinxNbRenderer
 from sphinx.errors import ExtensionError
 
@@ -57,10 +58,21 @@ def start(app) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     reveal = (REVEAL / "dist/reveal.js").read_text("utf-8")
     (folder / "deck.js").write_text("\n".join([reveal, (HERE / "deck.js").read_text("utf-8")]), "utf-8")
-    style = (REVEAL / "dist/reveal.css").read_text("utf-8") + (HERE / "deck.css").read_text("utf-8")
+    style = on_screen((REVEAL / "dist/reveal.css").read_text("utf-8")) + (HERE / "deck.css").read_text("utf-8")
     (folder / "deck.css").write_text(rcssmin.cssmin(style), "utf-8")
     for name in ("mode.js", "speaker.html", "speaker.js", "speaker.css"):
         (folder / name).write_text((HERE / name).read_text("utf-8"), "utf-8")
+
+
+def on_screen(sheet: str) -> str:
+    """A style sheet without what it says of paper: ours says it, and reveal.js's would win.
+
+    >>> on_screen("a { b: c } @media print { a { d: e } } @media screen { f { g: h } }")
+    'a { b: c }@media screen { f { g: h } }'
+    """
+    rules = tinycss2.parse_stylesheet(sheet, skip_comments=True, skip_whitespace=True)
+    return "".join(rule.serialize() for rule in rules if not (
+        rule.type == "at-rule" and rule.lower_at_keyword == "media" and "print" in tinycss2.serialize(rule.prelude)))
 
 
 def note_written(app, doctree, docname) -> None:

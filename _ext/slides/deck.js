@@ -41,6 +41,7 @@
   }
 
   main.classList.add("reveal");
+  main.setAttribute("aria-label", "Slides");
   for (const box of main.querySelectorAll(".math-scroll")) box.removeAttribute("tabindex"); // nothing scrolls on a slide
   const deck = new Reveal(main, {
     width: 1280, height: 720, margin: 0, minScale: 0.1, maxScale: 4, center: false, hash: !peek, respondToHashChanges: !peek,

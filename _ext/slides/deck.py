@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from docutils import nodes
+from docutils.utils import new_document
 from jinja2 import Environment, FileSystemLoader
 from sphinx.util.osutil import relative_uri
 
@@ -102,7 +103,12 @@ class Page:
         """Parts of the chapter as HTML, with links into the chapter's page where they led inside it."""
         text = ""
         for part in parts:
-            text += self.builder.render_partial(part)["fragment"]
+            # As pages are written: a part rendered by Sphinx for its own use is transformed once more, which boxes do not bear.
+            document = new_document(self.docname, self.builder.docsettings)
+            document += part
+            translator = self.builder.create_translator(document, self.builder)
+            document.walkabout(translator)
+            text += "".join(translator.fragment)
         text = _PERMALINK.sub("", text)
         text = re.sub(r'(<a [^>]*?)href="#', rf'\1href="{Path(self.docname).name}.html#', text)  # a drawing's parts stay its own
         text = _ID.sub(r"\1", text)
