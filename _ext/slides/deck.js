@@ -18,8 +18,9 @@
     opener.setAttribute("aria-expanded", open);
   }
   opener.addEventListener("click", () => toggle(actions.hidden));
-  actions.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
+  document.querySelector(".deck-menu").addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || actions.hidden) return;
+    event.stopPropagation();
     toggle(false);
     opener.focus();
   });
@@ -65,11 +66,12 @@
   }
   function tell() {
     const now = deck.getCurrentSlide(), number = slides.indexOf(now);
-    const past = slides.slice(0, number).reduce((sum, slide) => sum + Number(slide.dataset.minutes), 0);
+    // Detours have no place in the plan.
+    const time = (some) => some.filter((slide) => !("detour" in slide.dataset)).reduce((sum, slide) => sum + Number(slide.dataset.minutes), 0);
     speaker?.postMessage({
       deck: location.href.split(/[?#]/)[0], title: document.title, now: place(), next: after(), number: number + 1, count: slides.length,
-      notes: now.querySelector(".notes").innerHTML, heading: now.querySelector("h2").textContent, minutes: Number(now.dataset.minutes), past,
-      all: slides.reduce((sum, slide) => sum + Number(slide.dataset.minutes), 0), theme: root.dataset.theme,
+      notes: now.querySelector(".notes").innerHTML, heading: now.querySelector("h2").textContent, minutes: Number(now.dataset.minutes),
+      past: time(slides.slice(0, number)), all: time(slides), detour: "detour" in now.dataset, theme: root.dataset.theme,
     }, "*");
   }
   function openSpeaker() {

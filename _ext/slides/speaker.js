@@ -24,7 +24,8 @@
     $(".notes h2").textContent = data.heading;
     $(".notes div").innerHTML = data.notes;
     $(".number").textContent = `Slide ${data.number} of ${data.count}`;
-    $(".plan").textContent = `Plan: this slide from minute ${data.past} to ${data.past + data.minutes}, of ${data.all}`;
+    $(".plan").textContent = data.detour ? `A detour of ${data.minutes} min beside the plan` :
+      `Plan: this slide from minute ${data.past} to ${data.past + data.minutes}, of ${data.all}`;
     $(".end").hidden = data.next !== null;
     frames.next.hidden = data.next === null;
     if (first) {
