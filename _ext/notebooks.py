@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import nbformat
+from slides.cells import DECK
 
 KERNEL = {"display_name": "Python 3", "language": "python", "name": "python3"}
 
@@ -35,14 +36,23 @@ def portable(executed: nbformat.NotebookNode, requirement: str) -> nbformat.Note
     v4 = nbformat.v4
     cells = [v4.new_code_cell(first_cell(requirement))]
     for cell in executed.cells:
+        if for_deck_alone(cell):
+            continue
         make = {"code": v4.new_code_cell, "markdown": v4.new_markdown_cell, "raw": v4.new_raw_cell}[cell.cell_type]
-        kept = {key: cell.metadata[key] for key in ("tags", "slideshow") if cell.metadata.get(key)}
+        kept = {"tags": cell.metadata["tags"]} if cell.metadata.get("tags") else {}
         cells.append(make(cell.source, metadata=kept))
     for number, cell in enumerate(cells):
         cell.id = f"cell-{number}"  # the ids that nbformat makes up differ from build to build
     notebook = v4.new_notebook(cells=cells, metadata={"kernelspec": KERNEL, "language_info": {"name": "python"}})
     nbformat.validate(notebook)
     return notebook
+
+
+def for_deck_alone(cell: nbformat.NotebookNode) -> bool:
+    """Whether a cell is no part of the chapter's page, but of its slides."""
+    if cell.cell_type == "code":
+        return DECK in cell.metadata.get("tags", [])
+    return cell.metadata.get("slideshow", {}).get("slide_type", "skip") != "skip"
 
 
 def rewrite(app, pagename, templatename, context, doctree) -> None:

@@ -51,11 +51,14 @@ def replace_once(file: Path, old: str, new: str) -> None:
 
 @pytest.fixture(scope="module")
 def broken(build, tmp_path_factory):
-    """A copy with one gradient broken in each chapter, and its first two builds."""
+    """A copy with one gradient broken in each chapter, its build, and another with that of one chapter left."""
     book = copy_book(tmp_path_factory.mktemp("broken"), executed=True)
     for chapter, (right, wrong, _) in BREAKS.items():
         replace_once(book / f"chapters/{chapter}.md", right, wrong)
-    return book, run_jupyter_book(book), run_jupyter_book(book)
+    first = run_jupyter_book(book)
+    for chapter in list(BREAKS)[1:]:  # what the others broke takes a minute to execute again
+        shutil.copy2(ROOT / f"chapters/{chapter}.md", book / f"chapters/{chapter}.md")
+    return book, first, run_jupyter_book(book)
 
 
 def test_every_chapter_has_a_gradient_that_this_test_breaks():
@@ -63,8 +66,7 @@ def test_every_chapter_has_a_gradient_that_this_test_breaks():
     assert set(BREAKS) == set(numbered) - {"notation", "rules", "glossary", "ledger", "teach", "write-a-chapter", "bibliography"}
 
 
-@pytest.mark.parametrize("run", [1, 2], ids=["first", "second"])
-@pytest.mark.parametrize("chapter", BREAKS)
+@pytest.mark.parametrize(("chapter", "run"), [*((chapter, 1) for chapter in BREAKS), (list(BREAKS)[0], 2)])
 def test_a_broken_gradient_fails_the_build_naming_chapter_cell_quantity_entry_expected_and_got(broken, chapter, run):
     result = broken[run]
     assert result.returncode != 0
@@ -74,10 +76,10 @@ def test_a_broken_gradient_fails_the_build_naming_chapter_cell_quantity_entry_ex
 
 
 def test_the_line_named_is_where_the_broken_cell_begins(broken):
-    book, first, _ = broken
-    for chapter, (_, wrong, _) in BREAKS.items():
+    _, first, _ = broken
+    for chapter, (right, wrong, _) in BREAKS.items():
         line = int(re.search(rf"chapters/{chapter}\.md, code cell \d+ \(line (\d+)\)", first.stdout)[1])
-        lines = (book / f"chapters/{chapter}.md").read_text("utf-8").splitlines()
+        lines = (ROOT / f"chapters/{chapter}.md").read_text("utf-8").replace(right, wrong).splitlines()
         cell = "\n".join(lines[line - 1:]).split("```")[0]
         assert wrong in cell
 
@@ -91,7 +93,7 @@ def test_a_build_says_which_chapter_it_executes(broken):
 def mended(broken):
     """The broken copy with its chapters put back."""
     book = broken[0]
-    for chapter in BREAKS:
+    for chapter in list(BREAKS)[:1]:
         shutil.copy2(ROOT / f"chapters/{chapter}.md", book / f"chapters/{chapter}.md")
     return book, run_jupyter_book(book)
 
@@ -114,7 +116,7 @@ def wrong_utils(small_book):
     chapter = (ROOT / "chapters/kronecker-jacobians.md").read_text("utf-8")
     cells = re.findall(r"^```\{code-cell\}.*?^```$", chapter, re.DOTALL | re.MULTILINE)
     first = next(number for number, cell in enumerate(cells) if 'vec(A, "row")' in cell)
-    write_page(small_book, "\n\n".join(cell for cell in cells[:first + 1] if "check_equation(" not in cell))
+    write_page(small_book, "\n\n".join(cell for cell in cells[:first + 1] if "check_equation(" not in cell and "slideshow" not in cell))
     right = run_jupyter_book(small_book)
     utils = small_book / "utils/layout.py"
     before = utils.read_text("utf-8")

@@ -17,6 +17,7 @@ from utils.equations import read_page
 pytestmark = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
 # The chapters that print equations: of each, one is changed.
 CHAPTERS = [chapter for chapter in BREAKS if read_page((ROOT / f"chapters/{chapter}.md").read_text("utf-8"), chapter)]
+CHANGED = CHAPTERS[1::2]  # to execute a chapter takes a quarter of a minute; every one has a gradient that test_gate breaks
 CHECK = '```{{code-cell}} ipython3\nfrom utils import check_equation\n{}\n```\n'
 SQUARE = "$$\n\\frac{\\partial}{\\partial\\mathbf x}\\left(\\mathbf x^\\top\\mathbf x\\right) = 2\\,\\mathbf x^\\top\n$$ (square)\n"
 CHECKED = SQUARE + "\n" + CHECK.format('check_equation("square", x="n")')
@@ -34,7 +35,8 @@ def equations():
 def test_each_checked_equation_has_a_mark_that_leads_to_its_row_and_no_other_has(site, equations):
     import bs4
 
-    pages = {path.stem: bs4.BeautifulSoup(path.read_text("utf-8"), "html.parser") for path in (site / "chapters").glob("*.html")}
+    pages = {path.stem: bs4.BeautifulSoup(path.read_text("utf-8"), "html.parser") for path in (site / "chapters").glob("*.html")
+             if not path.stem.endswith("-slides")}
     rows = {row["id"]: row for row in pages["ledger"].select("tr[id^=ledger-]")}
     marks = 0
     for equation in equations:
@@ -166,10 +168,10 @@ def test_a_check_that_sees_no_mistake_fails_the_build(small_book):
 
 @pytest.fixture(scope="module")
 def wrong_equations(build, tmp_path_factory):
-    """A copy of the book with one printed equation of each chapter changed, as a person gets it wrong, and its build."""
+    """A copy of the book with one printed equation of some chapters changed, as a person gets it wrong, and its build."""
     book = copy_book(tmp_path_factory.mktemp("mutants"), executed=True)
     chance, changed = random.Random(3), {}
-    for chapter in CHAPTERS:
+    for chapter in CHANGED:
         page = book / f"chapters/{chapter}.md"
         checks = collect.checks(page)
         labels = [label for label in checks if "given" not in label]
@@ -184,7 +186,7 @@ def wrong_equations(build, tmp_path_factory):
     return changed, run_jupyter_book(book)
 
 
-@pytest.mark.parametrize("chapter", CHAPTERS)
+@pytest.mark.parametrize("chapter", CHANGED)
 def test_a_printed_equation_that_is_changed_in_the_text_fails_the_build(wrong_equations, chapter):
     changed, result = wrong_equations
     assert result.returncode != 0
@@ -195,7 +197,7 @@ def test_a_printed_equation_that_is_changed_in_the_text_fails_the_build(wrong_eq
 def test_a_chapter_made_from_the_example_for_authors_passes_the_gate(tmp_path_factory):
     page = (ROOT / "chapters/write-a-chapter.md").read_text("utf-8")
     shown = re.search(r"^````text\n(.*?)^````$", page, re.DOTALL | re.MULTILINE)[1]
-    assert shown.split("\n+++")[1] in page.split("\n````\n")[1], "what the page shows is what the build executes"
+    assert shown.strip() in page.split("\n````\n", 1)[1], "what the page shows is what the build executes"
     book = book_of(tmp_path_factory.mktemp("author"), "mine")
     # The equations of other chapters that the example refers to are not in this small book.
     write_page(book, re.sub(r"\{eq\}`[^`]+`", "that equation", shown.replace("squared-length", "my-length")), "mine")

@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import browser as look
+import nbformat
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -111,6 +112,14 @@ def test_every_link_of_a_deck_leads_somewhere_and_each_slide_to_its_section(site
         assert slide.footer.a.get_text().strip() and slide.footer.a["href"].partition("#")[2], slide.h2
 
 
+@every_chapter
+def test_the_notebook_of_a_chapter_has_nothing_that_is_for_the_deck_alone(site, name):
+    cells_of = nbformat.read(site / "_sources" / f"{name}.ipynb", as_version=4).cells
+    assert not any(re.search(r"^\*\*\d(\.5)? min\.\*\*|^```\{show\}", cell.source, re.MULTILINE) for cell in cells_of)
+    assert not any("deck" in cell.metadata.get("tags", []) for cell in cells_of)
+    assert sum(cell.cell_type == "markdown" for cell in cells_of) >= 10
+
+
 def test_the_page_for_instructors_names_every_deck(site, deck_of):
     table = deck_of("chapters/teach", "").select_one("table.lectures")
     links = {link["href"] for link in table.select("a")}
@@ -182,17 +191,17 @@ def test_nothing_on_a_slide_overflows_or_is_small_and_nothing_complains(site_url
 
 @every_chapter
 def test_nothing_on_a_slide_keeps_readers_out(site_url, browser, axe, name):
-    for theme in ("light", "dark"):
+    # The handout shows all that the slides hold, and the notes, at once; the deck by itself is of one kind with others.
+    for theme, query, rules in (("light", "?handout", look.ALL), ("dark", "?handout", look.COLOURS), ("light", "", look.ALL)):
         context = browser.new_context(viewport={"width": 1280, "height": 720}, color_scheme=theme)
         page = context.new_page()
-        # The handout shows all that the slides hold, and the notes, at once.
-        for query in ("?handout", ""):
-            page.goto(f"{site_url}{name}-slides.html{query}")
-            page.evaluate("document.fonts.ready")
-            page.get_by_role("button", name="Menu").click()
-            page.evaluate(axe)
-            found = page.evaluate(look.AXE, look.ALL)
-            assert found == [], query
+        page.goto(f"{site_url}{name}-slides.html{query}")
+        page.evaluate("document.fonts.ready")
+        page.get_by_role("button", name="Menu").click()
+        page.evaluate(look.SMALLER)
+        page.evaluate(axe)
+        found = page.evaluate(look.AXE, rules)
+        assert found == [], (theme, query)
         context.close()
 
 

@@ -52,8 +52,8 @@ def write_again(app, env) -> list[str]:
 
 def fill(app, doctree, docname) -> None:
     for place in list(doctree.findall(lectures)):
-        order = [name for name in app.env.toctree_includes_order() if name in decks(app.env)] if hasattr(app.env, "toctree_includes_order") \
-            else sorted(decks(app.env), key=lambda name: app.env.toc_secnumbers.get(name, {}).get("", (99,)))
+        numbers = {name: app.env.toc_secnumbers.get(name, {}).get("") for name in decks(app.env)}
+        order = sorted((name for name in numbers if numbers[name]), key=numbers.get)  # the example of a slide is no lecture
         place.replace_self(_table(app, docname, order))
 
 

@@ -6,6 +6,8 @@ const boxes = new ResizeObserver((entries) => {
     else target.removeAttribute("tabindex");
   }
 });
+// A formula further down is drawn when it comes near: its font is there by then, so that no line moves.
+if (document.querySelector("math")) document.fonts.load('1em "Book Math"');
 document.fonts.ready.then(() => {
   const scrolling = ".math-scroll, pre, .mc-report, .pst-scrollable-table-container, .cell_output > .output";
   for (const box of document.querySelectorAll(scrolling)) boxes.observe(box);
