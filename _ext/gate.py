@@ -50,7 +50,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(app.srcdir), os.environ.get("PYTHONPATH")]))
     os.environ.update(SURROUNDINGS)
     app.connect("doctree-read", _note_failures)
-    app.connect("env-purge-doc", lambda app, env, docname: _known_failures(env).pop(docname, None))
+    app.connect("env-purge-doc", lambda app, env, docname: known_failures(env).pop(docname, None))
     app.connect("builder-inited", _distrust_an_unfinished_build, priority=0)
     app.connect("builder-inited", _copy_style_sheets)
     app.connect("html-collect-pages", _forget_words)
@@ -140,7 +140,7 @@ def _judge(app: Sphinx, exception: Exception | None) -> None:
         return
     failures = [f"{page}.md is not in _toc.yml: name it there, or remove the file." for page in _forgotten_pages(app)]
     for docname in sorted(app.env.found_docs):
-        failures += _known_failures(app.env).get(docname, [])
+        failures += known_failures(app.env).get(docname, [])
     if failures:
         logger.error("The book was not built:\n%s", "\n".join(failures))
         app.statuscode = 1
@@ -154,7 +154,7 @@ def _forgotten_pages(app: Sphinx) -> list[str]:
     return sorted(page for page in pages - app.env.found_docs if ".ipynb_checkpoints" not in page)
 
 
-def _known_failures(env: BuildEnvironment) -> dict[str, list[str]]:
+def known_failures(env: BuildEnvironment) -> dict[str, list[str]]:
     """What was found when each page was read, kept between builds."""
     if not hasattr(env, "gate_failures"):
         env.gate_failures = {}
@@ -162,7 +162,7 @@ def _known_failures(env: BuildEnvironment) -> dict[str, list[str]]:
 
 
 def _note_failures(app: Sphinx, doctree: nodes.document) -> None:
-    _known_failures(app.env)[app.env.docname] = _failures(app, app.env.docname)
+    known_failures(app.env)[app.env.docname] = _failures(app, app.env.docname)
 
 
 def _failures(app: Sphinx, docname: str) -> list[str]:

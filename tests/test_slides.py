@@ -1,6 +1,7 @@
 """Every slide of every deck, in the browser and on paper: nothing overflows, nothing is small, nothing differs from the book."""
 
 import re
+import shutil
 import sys
 from functools import cache
 from pathlib import Path
@@ -8,6 +9,7 @@ from urllib.parse import unquote
 
 import browser as look
 import nbformat
+import pypdfium2
 import pytest
 import yaml
 from bs4 import BeautifulSoup
@@ -15,7 +17,7 @@ from conftest import ROOT, run_jupyter_book
 from test_gate import small_book, write_page  # noqa: F401
 
 sys.path.append(str(ROOT / "_ext"))
-from slides import cells
+from slides import cells, pdf
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
 CHAPTERS = [entry["file"] for part in TOC["parts"] if part.get("numbered") for entry in part["chapters"]]
@@ -319,6 +321,18 @@ def test_a_deck_prints_a_page_a_slide(site_url, page, deck_of, name, query):
       return content.scrollHeight > content.clientHeight + 2 || notes.getBoundingClientRect().bottom > below;
     }).map((slide) => slide.id)""")
     assert cut == []
+
+
+def test_make_slides_pdf_prints_a_deck_and_its_handout(site, browser, tmp_path):
+    address = (site / "chapters/write-a-chapter-slides.html").as_uri()
+    said = {}
+    for query in ("", "?handout"):
+        pdf.print_pdf(browser.browser_type.executable_path if not shutil.which("chromium") else "chromium", address + query, tmp_path / "deck.pdf")
+        with pypdfium2.PdfDocument(tmp_path / "deck.pdf") as document:
+            assert len(document) == 1
+            said[query] = document[0].get_textpage().get_text_range()
+    assert all("The slope of a squared length" in text for text in said.values())
+    assert "2 min." in said["?handout"] and "2 min." not in said[""]
 
 
 # --- metadata that are wrong --------------------------------------------------------------------------------------------

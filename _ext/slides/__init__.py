@@ -10,6 +10,7 @@ from pathlib import Path
 
 import rcssmin
 import tinycss2
+from docutils import nodes
 from myst_nb.sphinx_ import SphinxNbRenderer
 from sphinx.errors import ExtensionError
 
@@ -39,7 +40,7 @@ def read(app, doctree) -> None:
 def judge(app, doctree) -> None:
     """After the gate has noted the failures of the page's cells, note those of its slides."""
     wrong = app.env.slide_failures.get(app.env.docname, [])
-    gate._known_failures(app.env).setdefault(app.env.docname, []).extend(wrong)
+    gate.known_failures(app.env).setdefault(app.env.docname, []).extend(wrong)
 
 
 def forget(app, env, docname) -> None:
@@ -93,6 +94,15 @@ def write(app) -> list:
     return []
 
 
+def leave_out(translator, node) -> None:
+    """What is for the deck alone is no part of a page."""
+    raise nodes.SkipNode
+
+
+def write_as_it_is(translator, node) -> None:
+    """What a slide shows of the chapter has no frame of its own."""
+
+
 def add_button(app, pagename, templatename, context, doctree) -> None:
     """Lead from a chapter's page to its deck."""
     if pagename in lectures.decks(app.env) and "header_buttons" in context:
@@ -103,9 +113,8 @@ def add_button(app, pagename, templatename, context, doctree) -> None:
 
 def setup(app):
     SphinxNbRenderer.render_nb_cell_markdown = cells.render_text_cell  # the only place where a text cell's metadata are known
-    skip = (lambda self, node: (_ for _ in ()).throw(cells.nodes.SkipNode), None)
-    app.add_node(cells.DeckCell, html=skip, latex=skip, text=skip)
-    app.add_node(cells.Shown, html=(lambda self, node: None, lambda self, node: None))
+    app.add_node(cells.DeckCell, html=(leave_out, None))
+    app.add_node(cells.Shown, html=(write_as_it_is, write_as_it_is))
     app.add_directive("show", cells.Show)
     app.connect("doctree-read", read, priority=50)  # before anything that reads the page's text
     app.connect("doctree-read", judge, priority=600)

@@ -12,7 +12,7 @@ from assets import DECK
 from .cells import Slide
 
 
-class lectures(nodes.General, nodes.Element):
+class Table(nodes.General, nodes.Element):
     """The table of all decks, to be filled in when all chapters are read."""
 
 
@@ -21,7 +21,7 @@ class Lectures(SphinxDirective):
 
     def run(self) -> list[nodes.Node]:
         self.env.lecture_pages = getattr(self.env, "lecture_pages", set()) | {self.env.docname}
-        return [lectures()]
+        return [Table()]
 
 
 def decks(env) -> dict[str, tuple[int, float, int]]:
@@ -51,7 +51,7 @@ def write_again(app, env) -> list[str]:
 
 
 def fill(app, doctree, docname) -> None:
-    for place in list(doctree.findall(lectures)):
+    for place in list(doctree.findall(Table)):
         numbers = {name: app.env.toc_secnumbers.get(name, {}).get("") for name in decks(app.env)}
         order = sorted((name for name in numbers if numbers[name]), key=numbers.get)  # the example of a slide is no lecture
         place.replace_self(_table(app, docname, order))
@@ -79,7 +79,7 @@ def _table(app, docname: str, order: list[str]) -> nodes.table:
 
 
 def setup(app) -> None:
-    app.add_node(lectures)
+    app.add_node(Table)
     app.add_directive("lectures", Lectures)
     app.connect("env-get-updated", write_again)
     app.connect("doctree-resolved", fill, priority=400)
