@@ -1225,3 +1225,10 @@ except EquationMismatch as error:
     label, string, wrong = result.stdout.splitlines()
     assert label.startswith("✓ quadratic-form: agrees with") and string.startswith(r"✓ \mathbf B = \mathbf A^\top: agrees with")
     assert r"\mathbf x^\top is wrong: at entry (1, 1), the left side is" in wrong
+
+
+def test_the_formulas_of_a_hint_are_shown_as_formulas():
+    report = equation_report(r"\mathbf J_{\mathbf X} = \mathbf J_{\mathbf Y}\mathbf X^\top", X="n n", W="n n", L="of Y",
+                             given=r"\mathbf Y = \mathbf X\mathbf W")
+    shown = report._repr_mimebundle_()[0]["text/html"]
+    assert re.search(r'It holds with <span class="tex">\$[^<]*\\mathbf\{W\}[^<]*\$</span> in place of <span class="tex">', shown), shown

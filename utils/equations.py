@@ -537,13 +537,21 @@ class EquationReports:
             title = (f'<a href="#equation-{escape(report.label)}">{escape(report.label)}</a>' if report.label
                      else f'<span class="tex">${escape(" ".join(report.tex.split()))}$</span>')
             mark = f'<span class="mc-{verdict}"><span role="img" aria-label="{verdict}">{"✓" if report.ok else "✗"}</span></span>'
-            lines.append(f"<p>{mark} {title}: {escape(report.finding + report.hint)}</p>")
+            lines.append(f"<p>{mark} {title}: {escape(report.finding)}{_typeset(report.hint)}</p>")
         records = [{"label": report.label, "tex": report.tex, "ok": report.ok, "compared": list(report.compared),
                     "symbols": list(report.symbols), "sizes": [dict(sizes) for sizes in report.sizes], "worst": report.worst,
                     "exact": report.exact, "given": list(report.given), "mutants": report.mutants}
                    for report in self.reports]
         shown = {"text/plain": repr(self), "text/html": f'<div class="mc-report">{"".join(lines)}</div>'}
         return shown, {RECORD: records}
+
+
+def _typeset(hint: str) -> str:
+    """A hint as HTML, with its formulas to be typeset where it names two."""
+    repair = re.fullmatch(r"( It holds with )(.+)( in place of )(.+)(\.)", hint)
+    parts = repair.groups() if repair else (hint,)
+    return "".join(f'<span class="tex">${escape(part)}$</span>' if place % 2 and part != "nothing" else escape(part)
+                   for place, part in enumerate(parts))
 
 
 def _title(report: EquationReport) -> str:
