@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -96,7 +97,7 @@ class Bundle:
         sheets = [read_sheet(site, name) for name in self.styles if (site / name).exists()]
         modules = [path.read_text("utf-8") for path in sorted((site / "_static").rglob("*.js"))
                    if path.name not in REPLACED and path.parent.name != "slides"]  # decks have a style of their own beside this
-        style = rcssmin.cssmin(purge("\n".join(sheets), "\n".join([script, *modules, *pages.values()])))
+        style = purge_once("\n".join(sheets), "\n".join([script, *modules, *pages.values()]), cache)
         style = cut_fonts(style, site, pages.values(), cache)
         (site / STYLE).write_text(style, "utf-8")
         versions = {name: hashlib.sha256((site / name).read_bytes()).hexdigest()[:8] for name in (STYLE, SCRIPT)}
@@ -139,6 +140,22 @@ def rebase(sheet: str, name: str) -> str:
 
 
 # --- style sheets -----------------------------------------------------------------------------------------------------
+
+
+def purge_once(sheet: str, used: str, cache: Path) -> str:
+    """Purge a style sheet and make it small, unless the last one with the same rules and the same of its names was kept."""
+    asked = re.findall(r"[.#]([\w-]+)", re.sub(r"url\([^)]*\)", "", sheet))  # all classes and ids, and some numbers
+    words = sorted(set(re.findall(r"[\w-]+", used)).intersection(asked))
+    digest = hashlib.sha256(json.dumps([sheet, words]).encode() + Path(__file__).read_bytes()).hexdigest()
+    kept = cache / "style.json"
+    with contextlib.suppress(OSError, ValueError):
+        last = json.loads(kept.read_text("utf-8"))
+        if last["digest"] == digest:
+            return last["style"]
+    style = rcssmin.cssmin(purge(sheet, " ".join(words)))
+    cache.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps({"digest": digest, "style": style}), "utf-8")
+    return style
 
 
 def purge(sheet: str, used: str) -> str:

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+import ahead
 import ledger
 import nbformat
 from jupyter_cache import get_cache
@@ -33,6 +34,7 @@ class Executions:
         self.pool: ThreadPoolExecutor | None = None
         self.running: dict[str, Future] = {}
         self.cache = None
+        self.ahead = ahead.Ahead()
 
     def start(self, app: Sphinx, env: BuildEnvironment, docnames: Sequence[str]) -> None:
         """Execute what the pages need that are about to be read, the longest first, so that the kernels end together."""
@@ -45,6 +47,8 @@ class Executions:
                 continue
             self.running[self._name(notebook)] = self.pool.submit(
                 _execute, notebook, env.mystnb_config.execution_timeout, env.mystnb_config.execution_allow_errors)
+        if self.running:
+            self.ahead.start(env, sorted(env.all_docs.keys() - set(docnames)))
 
     def result(self, notebook: nbformat.NotebookNode, cwd: str, timeout: int, allow_errors: bool, **options) -> executors.ExecutionResult:
         """Stands in for the function by which myst-nb executes a notebook in place."""
@@ -54,6 +58,8 @@ class Executions:
         if future is None:
             return executors.single_nb_execution(notebook, cwd, timeout, allow_errors, **options)
         result = future.result()
+        if all(other.done() for other in self.running.values()):
+            self.ahead.stop()  # from here on it would only take Sphinx's time
         for cell, executed in zip(notebook.cells, result.nb.cells):
             if cell.cell_type == "code":
                 cell.update({key: executed[key] for key in ("execution_count", "outputs", "metadata")})
@@ -62,6 +68,8 @@ class Executions:
         return result
 
     def end(self, app: Sphinx, exception: Exception | None) -> None:
+        self.ahead.stop()
+        BuildEnvironment.get_doctree = ahead.read
         if self.pool:
             self.pool.shutdown(cancel_futures=True)
         client.single_nb_execution = executors.single_nb_execution
@@ -121,6 +129,7 @@ def name_widgets(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
 def setup(app: Sphinx) -> dict[str, bool]:
     executions = Executions()
     client.single_nb_execution = executions.result
+    BuildEnvironment.get_doctree = lambda env, docname: executions.ahead.get(env, docname)
     app.connect("env-before-read-docs", executions.start)
     app.connect("build-finished", executions.end)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
