@@ -79,8 +79,8 @@ def report(folder: Path, check: str, ours: dict[str, int], run: str) -> str:
 def main(folder: Path) -> None:
     run = "{GITHUB_SERVER_URL}/{GITHUB_REPOSITORY}/actions/runs/{GITHUB_RUN_ID}".format_map(os.environ)
     issues = json.loads(gh("issue", "list", "--state", "open", "--limit", "1000", "--json", "number,title,author"))
-    # Anybody may open an issue with such a title, but only a workflow opens one as a bot.
-    ours = {issue["title"]: issue["number"] for issue in issues if issue["author"].get("is_bot")}
+    # Anybody may open an issue with such a title, but nobody may bear the workflows' name.
+    ours = {issue["title"]: issue["number"] for issue in issues if issue["author"]["login"] == "app/github-actions"}
     for check in TITLES:
         print(report(folder, check, ours, run))
 

@@ -43,7 +43,8 @@ def version(book: Path, environment: Mapping[str, str]) -> str:
     if environment.get("GITHUB_REF_TYPE") == "tag":
         said["the tag without its v"] = environment["GITHUB_REF_NAME"].removeprefix("v")
     if len(set(said.values())) > 1:
-        raise ValueError("A release has one version; make these equal: " + ", ".join(f"{where} {what!r}" for where, what in said.items()))
+        found = ", ".join(f"{where} {what!r}" for where, what in said.items())
+        raise ValueError(f"A release has one version; make these equal: {found}.")
     return said["pyproject.toml"]
 
 

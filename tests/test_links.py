@@ -47,14 +47,15 @@ def write_site(folder, links, text=""):
     (folder / "site/chapters").mkdir(parents=True)
     (folder / "site/index.html").write_text("<article></article>")
     anchors = "".join(f'<a href="{link}">x</a>' for link in links)
-    (folder / "site/chapters/a.html").write_text(f"<header><a href='https://button.invalid'></a></header><article>{anchors}</article>")
+    button = '<header><a href="https://button.invalid">x</a></header>'
+    (folder / "site/chapters/a.html").write_text(f"{button}<article>{anchors}</article>")
     (folder / "README.md").write_text(text)
     return [sys.executable, ROOT / "_ext/links.py", folder / "site", folder / "README.md"]
 
 
 def test_each_link_gets_the_answer_that_its_server_gives(server):
-    wanted = {"/good": "there", "/moved": "moved", "/elsewhere": "there", "/private": "refused", "/gone": "dead", "/closed": "silent",
-              "/shaky": "there", "/busy": "there"}
+    wanted = {"/good": "there", "/moved": "moved", "/elsewhere": "there", "/private": "refused", "/gone": "dead",
+              "/closed": "silent", "/shaky": "there", "/busy": "there"}
     answers = links.ask([server + path for path in wanted])
     assert {path: answers[server + path].status for path in wanted} == wanted
     assert answers[server + "/moved"].detail == f"to {server}/good"

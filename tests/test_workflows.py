@@ -76,8 +76,9 @@ def test_an_action_named_by_its_tag_is_caught():
     assert unpinned("    - uses: actions/checkout@v5\n      uses: a/b@" + "0" * 40 + " # v1.2.3") == ["actions/checkout@v5"]
 
 
-def test_an_action_has_one_hash_in_all_workflows():
+def test_actions_are_githubs_own_and_have_one_hash_in_all_workflows():
     uses = {use for path in WORKFLOWS for use in re.findall(r"uses: (.+)$", path.read_text("utf-8"), re.M)}
+    assert all(use.startswith("actions/") for use in uses)
     assert len({use.partition("@")[0] for use in uses}) == len(uses)
 
 
@@ -159,10 +160,10 @@ def test_dependabot_renews_every_locked_folder_in_groups_and_not_at_once():
     updates = yaml.safe_load((GITHUB / "dependabot.yml").read_text("utf-8"))["updates"]
     assert {update["package-ecosystem"] for update in updates} == {"github-actions", "npm"}
     for update in updates:
-        assert update["cooldown"]["default-days"] >= 7 and [group["patterns"] for group in update["groups"].values()] == [["*"]]
-    folders = {f"/{path.parent.relative_to(ROOT).as_posix()}" for top in ("_ext", "tests") for path in (ROOT / top).rglob("package-lock.json")
-               if "node_modules" not in path.parts}
-    assert folders == {folder for update in updates for folder in update.get("directories", [])}
+        assert update["cooldown"]["default-days"] >= 7
+        assert [group["patterns"] for group in update["groups"].values()] == [["*"]]
+    locks = [path for top in ("_ext", "tests") for path in (ROOT / top).rglob("package-lock.json") if "node_modules" not in path.parts]
+    assert {f"/{path.parent.relative_to(ROOT).as_posix()}" for path in locks} == {folder for update in updates for folder in update.get("directories", [])}
 
 
 def test_actionlint_has_nothing_to_say():
