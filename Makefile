@@ -12,7 +12,7 @@ LIGHTHOUSE   := tests/lighthouse/node_modules
 TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: book offline slides-pdf test mutants bench bench-build bench-explore bench-site serve clean
+.PHONY: book offline slides-pdf release release-version links test mutants bench bench-build bench-explore bench-site serve clean
 
 book: $(VENV)/.book $(NODE)
 	@$(BIN)/python _ext/make_book.py
@@ -26,6 +26,18 @@ offline: book
 # Every deck as a PDF, a page a slide, and its handout, with the notes; by the system's Chromium.
 slides-pdf: book
 	$(BIN)/python _ext/slides/pdf.py _build/html _build/slides
+
+# What a release carries, in _build/release.
+release: release-version book offline pdf slides-pdf notebooks
+	$(BIN)/python _ext/release.py _build
+
+# First, since what follows takes minutes.
+release-version: $(VENV)/.book
+	@$(BIN)/python _ext/release.py --check
+
+# Whether the pages that the book links to are still there. Needs a network.
+links: book
+	$(BIN)/python _ext/links.py _build/html README.md CITATION.cff LICENSE-text.md
 
 test: $(VENV)/.test $(NODE) $(AXE)/.package-lock.json
 	$(BIN)/pytest

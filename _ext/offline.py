@@ -53,9 +53,14 @@ def write(site: Path, target: Path) -> None:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for path in used(site):
             name = path.relative_to(site).as_posix()
-            entry = zipfile.ZipInfo(f"{target.stem}/{name}", LONG_AGO)
-            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
-            archive.writestr(entry, from_disk(name, path.read_bytes()))
+            put(archive, f"{target.stem}/{name}", from_disk(name, path.read_bytes()))
+
+
+def put(archive: zipfile.ZipFile, name: str, data: bytes) -> None:
+    """Add a file to a zip so that two zips of the same files are the same."""
+    entry = zipfile.ZipInfo(name, LONG_AGO)
+    entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+    archive.writestr(entry, data)
 
 
 if __name__ == "__main__":
