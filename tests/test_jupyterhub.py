@@ -87,7 +87,7 @@ def test_the_sizes_are_those_of_the_page():
 
 
 def test_repo2docker_understands_the_command():
-    command = re.search(r"jupyter-repo2docker (.*) \.\n", PAGE)[1].split()
+    command = re.search(r"jupyter-repo2docker (--.*?) \.\n", PAGE, re.DOTALL)[1].replace("\\\n", " ").split()
     asked = get_argparser().parse_args([*command, "."])
     image = VALUES["singleuser"]["image"]
     assert asked.push and not asked.run and asked.image_name == f"{image['name']}:{image['tag']}"
