@@ -12,7 +12,7 @@ LIGHTHOUSE   := tests/lighthouse/node_modules
 TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: book offline slides-pdf test mutants bench bench-build bench-explore bench-site serve clean
+.PHONY: book offline pdf slides-pdf test mutants bench bench-build bench-explore bench-site serve clean
 
 book: $(VENV)/.book $(NODE)
 	@$(BIN)/python _ext/make_book.py
@@ -23,9 +23,13 @@ book: $(VENV)/.book $(NODE)
 offline: book
 	$(BIN)/python _ext/offline.py _build/html _build/matrix-calculus-checked.zip
 
+# The whole book as one PDF, by the system's Chromium; a tool of the tests reads where its pages begin.
+pdf: book $(VENV)/.test
+	PYTHONPATH=_ext $(BIN)/python -m paper.pdf _build/html _build/pdf/matrix-calculus-checked.pdf
+
 # Every deck as a PDF, a page a slide, and its handout, with the notes; by the system's Chromium.
 slides-pdf: book
-	$(BIN)/python _ext/slides/pdf.py _build/html _build/slides
+	PYTHONPATH=_ext $(BIN)/python -m slides.pdf _build/html _build/slides
 
 test: $(VENV)/.test $(NODE) $(AXE)/.package-lock.json
 	$(BIN)/pytest
