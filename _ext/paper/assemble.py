@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import posixpath
+import re
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
@@ -147,11 +148,12 @@ def assemble(site: Path, toc: Path, facts: Facts) -> tuple[str, list[Entry]]:
 
 
 def broken_links(document: str) -> list[str]:
-    """The ids that links of a document lead to and no element has."""
-    soup = BeautifulSoup(document, "html.parser")
-    present = {element["id"] for element in soup.find_all(id=True)}
-    wanted = {element["href"][1:] for element in soup.find_all(href=True) if element["href"].startswith("#")}
-    return sorted(wanted - present)
+    """The ids that links of a document lead to and no element has.
+
+    >>> broken_links('<p id="a"></p><a href="#a">x</a><a href="#b">y</a>')
+    ['b']
+    """
+    return sorted({*re.findall(r'\bhref="#([^"]*)"', document)} - {*re.findall(r'\bid="([^"]*)"', document)})
 
 
 # --- one page -----------------------------------------------------------------------------------------------------------
@@ -178,8 +180,8 @@ def prepare(article: Tag, page: str, pages: set[str], home: str, site: Path) -> 
     home : where the site is published; a link to what is not in the book leads there
     site : where it was built; pictures come from there
     """
-    for figure in article.select(".mc-explore"):
-        say_where_it_moves(figure, page, home)
+    moving = [(figure, figure.find_parent("figure", id=True)) for figure in article.select(".mc-explore")]
+    moving = [(figure, f"{home}{page}.html" + (f"#{holder['id']}" if holder else "")) for figure, holder in moving]
     for element in article.select(SCREEN):
         element.decompose()
     for details in article.find_all("details"):
@@ -199,6 +201,9 @@ def prepare(article: Tag, page: str, pages: set[str], home: str, site: Path) -> 
                 element[key] = (site / posixpath.dirname(page) / unquote(value)).resolve().as_uri()
             elif isinstance(value, str) and value.startswith("url(#"):
                 element[key] = f"url(#{own(page, value[len('url(#'):-1])})"
+    for figure, address in moving:
+        line = f'<p class="mc-moves">This figure moves on <a href="{escape(address)}">its page on the web</a>.</p>'
+        figure.append(BeautifulSoup(line, "html.parser"))
 
 
 def link(href: str, page: str, pages: set[str], home: str) -> str:
@@ -213,15 +218,6 @@ def link(href: str, page: str, pages: set[str], home: str) -> str:
     parts = urlsplit(absolute)
     name = unquote(parts.path).removeprefix(urlsplit(home).path).removesuffix(".html")
     return f"#{own(name, unquote(parts.fragment))}" if absolute.startswith(home) and name in pages else absolute
-
-
-def say_where_it_moves(figure: Tag, page: str, home: str) -> None:
-    """Say below the still of a figure to play with where it can be played with."""
-    holder = figure.find_parent("figure", id=True)
-    # A query that says nothing: the address is that of the web, not of this document.
-    address = f"{home}{page}.html?" + (f"#{holder['id']}" if holder else "")
-    line = f'<p class="mc-moves">This figure moves on <a href="{escape(address)}">its page on the web</a>.</p>'
-    figure.append(BeautifulSoup(line, "html.parser"))
 
 
 # --- titles and contents --------------------------------------------------------------------------------------------------
