@@ -201,6 +201,11 @@ def prepare(article: Tag, page: str, pages: set[str], home: str, site: Path) -> 
                 element[key] = (site / posixpath.dirname(page) / unquote(value)).resolve().as_uri()
             elif isinstance(value, str) and value.startswith("url(#"):
                 element[key] = f"url(#{own(page, value[len('url(#'):-1])})"
+    for heading in article.select("section[id] > :is(h1, h2, h3, h4)"):
+        # A section begins at the foot of the page that has no room for its heading: links are to lead to the heading.
+        heading["id"] = heading.parent.attrs.pop("id")
+        for label in heading.find_previous_siblings("span", id=True):
+            heading.insert(0, label)
     for figure, address in moving:
         line = f'<p class="mc-moves">This figure moves on <a href="{escape(address)}">its page on the web</a>.</p>'
         figure.append(BeautifulSoup(line, "html.parser"))
@@ -228,13 +233,13 @@ def entries(article: Tag, page: str) -> list[Entry]:
     found = []
     for heading in article.find_all(["h1", "h2"]):
         shown = copy.copy(heading)
-        for element in shown.select("annotation"):
+        for element in shown.select("annotation, span[id]:empty"):
             element.decompose()
         for element in shown.find_all(True):
             element.attrs.pop("id", None)
             if element.name == "a":
                 element.unwrap()
-        target = own(page) if heading.name == "h1" else heading.find_parent("section")["id"]
+        target = own(page) if heading.name == "h1" else heading["id"]
         found.append(Entry(int(heading.name[1]), target, shown.decode_contents().strip(), " ".join(shown.get_text().split())))
     return found
 
