@@ -40,9 +40,13 @@ book: $(VENV)/.book $(NODE)
 offline: book
 	$(BIN)/python _ext/offline.py _build/html _build/matrix-calculus-checked.zip
 
+# The whole book as one PDF, by the system's Chromium; a tool of the tests reads where its pages begin.
+pdf: book $(VENV)/.test
+	PYTHONPATH=_ext $(BIN)/python -m paper.pdf _build/html _build/pdf/matrix-calculus-checked.pdf
+
 # Every deck as a PDF, a page a slide, and its handout, with the notes; by the system's Chromium.
-slides-pdf: book
-	$(BIN)/python _ext/slides/pdf.py _build/html _build/slides
+slides-pdf: book $(VENV)/.test
+	PYTHONPATH=_ext $(BIN)/python -m slides.pdf _build/html _build/slides
 
 # What a release carries, in _build/release.
 release: release-version book offline pdf slides-pdf notebooks

@@ -296,7 +296,7 @@ def faults(document: pdfium.PdfDocument, headings: list[str]) -> list[str]:
         lines = [box for box in map(text.get_rect, range(text.count_rects())) if box[1] > 55 and box[3] < height - 55]
         # The lowest line: in the text of a page the number of an equation may come after what stands below it.
         _, bottom, _, top = min(lines, key=lambda box: box[1])
-        last = text.get_text_bounded(bottom=bottom - 1, top=top + 1).strip()
+        last = re.sub("^[\ue000-\uf8ff]", "", text.get_text_bounded(bottom=bottom - 1, top=top + 1).strip()).strip()  # an icon
         if last in headings:
             found.append(f"page {number} ends with the heading {last}")
     return found

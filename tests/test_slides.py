@@ -17,7 +17,8 @@ from conftest import ROOT, run_jupyter_book
 from test_gate import small_book, write_page  # noqa: F401
 
 sys.path.append(str(ROOT / "_ext"))
-from slides import cells, pdf
+import chromium
+from slides import cells
 
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text("utf-8"))
 CHAPTERS = [entry["file"] for part in TOC["parts"] if part.get("numbered") for entry in part["chapters"]]
@@ -327,7 +328,7 @@ def test_make_slides_pdf_prints_a_deck_and_its_handout(site, browser, tmp_path):
     address = (site / "chapters/write-a-chapter-slides.html").as_uri()
     said = {}
     for query in ("", "?handout"):
-        pdf.print_pdf(browser.browser_type.executable_path if not shutil.which("chromium") else "chromium", address + query, tmp_path / "deck.pdf")
+        chromium.print_pdf(browser.browser_type.executable_path if not shutil.which("chromium") else "chromium", address + query, tmp_path / "deck.pdf")
         with pypdfium2.PdfDocument(tmp_path / "deck.pdf") as document:
             assert len(document) == 1
             said[query] = document[0].get_textpage().get_text_range()
