@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
-NODE_MODULES := _ext/typeset/node_modules _ext/slides/node_modules
+NODE_MODULES := _ext/typeset/node_modules _ext/slides/node_modules _ext/notebooks/node_modules
 NODE         := $(NODE_MODULES:%=%/.package-lock.json)
 AXE          := tests/axe/node_modules
 LIGHTHOUSE   := tests/lighthouse/node_modules
@@ -12,12 +12,16 @@ LIGHTHOUSE   := tests/lighthouse/node_modules
 TORCH  := $(shell sed -n 's/^torch==/torch==/p' requirements.txt)
 CPU_INDEX := https://download.pytorch.org/whl/cpu
 
-.PHONY: book offline slides-pdf test mutants bench bench-build bench-explore bench-site serve clean
+.PHONY: book notebooks offline slides-pdf test mutants bench bench-build bench-explore bench-site serve clean
 
 book: $(VENV)/.book $(NODE)
 	@$(BIN)/python _ext/make_book.py
 	@echo
 	@echo "The book is in _build/html: open _build/html/index.html, or run 'make serve'."
+
+# Every chapter as a notebook that needs no book around it; the download buttons of the pages give the same files.
+notebooks: book
+	@$(BIN)/python _ext/notebooks/collect.py _build/html _build/notebooks
 
 # The site in one file, for reading without a network: unpack it and open index.html.
 offline: book
