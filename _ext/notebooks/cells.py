@@ -84,16 +84,20 @@ def tags(cell: nbformat.NotebookNode) -> list[str]:
     return cell.metadata.get("tags", [])
 
 
-def code_cell(cell: nbformat.NotebookNode, pictures: Pictures, links: Mapping[str, str], folded: bool = False) -> nbformat.NotebookNode:
-    """A code cell with what it gave, and with what is to be folded away in the words of JupyterLab, VS Code and Colab."""
-    hidden = {part for tag in [*tags(cell), *["hide-cell"] * folded] for part in FOLDED.get(tag, "").split()}
+def code_cell(cell: nbformat.NotebookNode, pictures: Pictures, links: Mapping[str, str], folded: str = "") -> nbformat.NotebookNode:
+    """A code cell with what it gave, and with what is to be folded away in the words of JupyterLab, VS Code and Colab.
+
+    Of a cell that is folded JupyterLab still shows the first line: that of a solution says what it is, and not how it begins.
+    """
+    hidden = {part for tag in [*tags(cell), *["hide-cell"] * bool(folded)] for part in FOLDED.get(tag, "").split()}
     metadata: dict = {"tags": list(tags(cell))} if tags(cell) else {}
     if hidden:
         metadata["jupyter"] = {f"{part}_hidden": True for part in sorted(hidden)}
     if "source" in hidden:
         metadata["cellView"] = "form"
     outputs = [portable(output, pictures, links) for output in cell.get("outputs", ())]
-    return nbformat.v4.new_code_cell(cell.source, metadata=metadata, outputs=outputs)
+    source = f"# {folded}\n{cell.source}" if folded else cell.source
+    return nbformat.v4.new_code_cell(source, metadata=metadata, outputs=outputs)
 
 
 def portable(output: nbformat.NotebookNode, pictures: Pictures, links: Mapping[str, str]) -> nbformat.NotebookNode:

@@ -28,10 +28,10 @@ UNSEEN = (nodes.comment, nodes.target, nodes.meta, nodes.raw, nodes.substitution
 
 
 class Code(NamedTuple):
-    """A code cell: its index among the cells of the notebook that was executed, and whether a reader is to open it."""
+    """A code cell: its index among the cells of the notebook that was executed, and what it is where a reader is to open it."""
 
     index: int
-    folded: bool
+    folded: str = ""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Frame(NamedTuple):
     wrap: Callable[[list[str], bool], str]
     blocks: list[str]
     continued: bool = False
-    folded: bool = False
+    folded: str = ""
 
 
 def pieces(doctree: nodes.document, page: Page) -> list[str | Code]:
@@ -110,7 +110,7 @@ class Writer:
             self.pieces.append(text)
         self.frames = [frame._replace(blocks=[], continued=frame.continued or bool(text)) for frame in self.frames]
 
-    def within(self, node: nodes.Element, wrap: Callable[[list[str], bool], str], children: Iterable[nodes.Node], folded=False) -> None:
+    def within(self, node: nodes.Element, wrap: Callable[[list[str], bool], str], children: Iterable[nodes.Node], folded: str = "") -> None:
         self.frames.append(Frame(wrap, [], folded=folded))
         for child in children:
             self.block(child)
@@ -188,7 +188,7 @@ class Writer:
         figures = list(node.findall(nodes.figure))
         for figure in figures:
             self.anchor_before(figure)
-        folded = any(frame.folded for frame in self.frames)
+        folded = next((frame.folded for frame in self.frames if frame.folded), "")
         if self.frames[-1].folded and not self.frames[-1].blocks and not self.frames[-1].continued:
             self.write("It is in the next cell.")
         self.end_cell()
@@ -232,7 +232,7 @@ class Writer:
         named = next((re.sub(r"\s*\(.*", "", link.astext().strip(), flags=re.DOTALL) for link in title.findall(nodes.reference)), "")
         name = f"Solution to {named}" if named else title.astext().strip()
         self.anchor_before(node)
-        self.within(node, lambda blocks, continued: details(name + (", continued" if continued else ""), blocks), content, folded=True)
+        self.within(node, lambda blocks, continued: details(name + (", continued" if continued else ""), blocks), content, folded=name)
 
     def box(self, node: nodes.Element) -> None:
         children = [child for child in node.children if not (isinstance(child, nodes.title) and not child.astext().strip())]
@@ -250,7 +250,7 @@ class Writer:
     def equation(self, node: nodes.math_block) -> None:
         self.anchor_before(node)
         number = self.page.number("displaymath", node) or str(node.get("number") or "")
-        text = tex(temml.displayed(node.astext(), node.get("nowrap")), lines=len(self.frames) == 1 or self.frames[-1].folded)
+        text = tex(temml.displayed(node.astext(), node.get("nowrap")), lines=len(self.frames) == 1 or bool(self.frames[-1].folded))
         tag = rf" \tag{{{number}}}" if number else ""
         self.write(f"$$\n{text}{tag}\n$$" if "\n" in text or len(self.frames) == 1 else f"$${text}{tag}$$")
 
