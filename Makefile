@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 TOOLS  := _build/tools
-NODE_MODULES := _ext/typeset/node_modules _ext/slides/node_modules
+NODE_MODULES := _ext/typeset/node_modules _ext/slides/node_modules _ext/notebooks/node_modules
 NODE         := $(NODE_MODULES:%=%/.package-lock.json)
 AXE          := tests/axe/node_modules
 LIGHTHOUSE   := tests/lighthouse/node_modules
@@ -36,6 +36,10 @@ book: $(VENV)/.book $(NODE)
 	@echo
 	@echo "The book is in _build/html: open _build/html/index.html, or run 'make serve'."
 
+# Every chapter as a notebook that needs no book around it; the download buttons of the pages give the same files.
+notebooks: book
+	@$(BIN)/python _ext/notebooks/collect.py _build/html _build/notebooks
+
 # The site in one file, for reading without a network: unpack it and open index.html.
 offline: book
 	$(BIN)/python _ext/offline.py _build/html _build/matrix-calculus-checked.zip
@@ -45,7 +49,7 @@ pdf: book $(VENV)/.test
 	PYTHONPATH=_ext $(BIN)/python -m paper.pdf _build/html _build/pdf/matrix-calculus-checked.pdf
 
 # Every deck as a PDF, a page a slide, and its handout, with the notes; by the system's Chromium.
-slides-pdf: book $(VENV)/.test
+slides-pdf: book
 	PYTHONPATH=_ext $(BIN)/python -m slides.pdf _build/html _build/slides
 
 # What a release carries, in _build/release.

@@ -33,7 +33,7 @@ def inputs(book: Path) -> str:
     for path in _files(book, MADE, MADE_AT_THE_TOP):
         digest.update(f"{path.relative_to(book).as_posix()}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     facts = [str(book.resolve()), sys.version, sys.prefix]
-    facts += [_stat(path) for part in ("typeset", "slides") for path in _files(book / "_ext" / part / "node_modules")]
+    facts += [_stat(path) for part in ("typeset", "slides", "notebooks") for path in _files(book / "_ext" / part / "node_modules")]
     for folder in (*site.getsitepackages(), site.getusersitepackages()):
         if Path(folder).is_dir():  # a package that is installed, updated or removed changes its entry
             facts += sorted(_stat(entry) for entry in Path(folder).iterdir() if entry.name != "__pycache__")

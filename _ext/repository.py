@@ -41,6 +41,7 @@ class Repository:
     branch: str
     base_url: str
     server: str = GITHUB
+    release: str = ""  # the tag that is built, if one is
 
     @property
     def url(self) -> str:
@@ -53,8 +54,9 @@ class Repository:
 
     @property
     def pip_requirement(self) -> str:
-        """What pip installs to make the chapters' ``import utils`` work elsewhere."""
-        return f"matrix-calculus-checked @ git+{self.url}@{self.branch}"
+        """What pip installs to make the chapters' ``import utils`` work elsewhere; an archive, since that needs no git there."""
+        kept = f"tags/{self.release}" if self.release else f"heads/{self.branch}"
+        return f"matrix-calculus-checked @ {self.url}/archive/refs/{kept}.zip"
 
 
 def find(environment: Mapping[str, str], origin: str | None, url: str, branch: str) -> Repository:
@@ -74,7 +76,7 @@ def find(environment: Mapping[str, str], origin: str | None, url: str, branch: s
     >>> find({}, "git@github.com:ada/notes.git", "https://github.com/someone/book", "main").base_url
     'https://ada.github.io/notes/'
     """
-    server, on_github = GITHUB, ORIGIN.fullmatch(origin or "")
+    server, on_github, release = GITHUB, ORIGIN.fullmatch(origin or ""), ""
     if environment.get("GITHUB_REPOSITORY"):
         server = environment.get("GITHUB_SERVER_URL") or GITHUB
         path, source = environment["GITHUB_REPOSITORY"], "GITHUB_REPOSITORY"
@@ -83,6 +85,8 @@ def find(environment: Mapping[str, str], origin: str | None, url: str, branch: s
         is_pull_request = environment.get("GITHUB_EVENT_NAME", "").startswith("pull_request")
         if is_branch and not is_pull_request:
             branch = environment.get("GITHUB_REF_NAME") or branch
+        if environment.get("GITHUB_REF_TYPE") == "tag":
+            release = environment.get("GITHUB_REF_NAME", "")
     elif on_github:
         path, source = on_github["path"], "the remote 'origin'"
     else:
@@ -93,12 +97,13 @@ def find(environment: Mapping[str, str], origin: str | None, url: str, branch: s
     _require(OWNER, owner, source, f"the repository as {GITHUB}/OWNER/NAME")
     _require(NAME, name, source, f"the repository as {GITHUB}/OWNER/NAME")
     _require(BRANCH, branch, "the branch", "letters, digits and . _ / + - only")
+    _require(BRANCH, release or "none", "the tag", "letters, digits and . _ / + - only")
 
     # A repository named OWNER.github.io is served at the root of its host, every other one below its own name.
     host = f"{owner.lower()}.github.io"
     base_url = environment.get("BOOK_URL") or f"https://{host}/" + ("" if name.lower() == host else f"{name}/")
     _require(BOOK_URL, base_url, "BOOK_URL", "an address such as https://example.org/book/")
-    return Repository(owner, name, branch, base_url.rstrip("/") + "/", server)
+    return Repository(owner, name, branch, base_url.rstrip("/") + "/", server, release)
 
 
 def _require(pattern: re.Pattern, value: str, source: str, wanted: str) -> None:

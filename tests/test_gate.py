@@ -35,7 +35,7 @@ def copy_book(folder: Path, executed: bool = False) -> Path:
     """
     made = shutil.ignore_patterns(".git", ".venv", "_build", "node_modules", "*.egg-info", "__pycache__", ".*_cache", ".hypothesis")
     shutil.copytree(ROOT, folder, ignore=made, dirs_exist_ok=True)
-    for node_modules in ("_ext/typeset/node_modules", "_ext/slides/node_modules"):
+    for node_modules in ("_ext/typeset/node_modules", "_ext/slides/node_modules", "_ext/notebooks/node_modules"):
         os.symlink(ROOT / node_modules, folder / node_modules)
     if executed:
         cache = newest_cache()
