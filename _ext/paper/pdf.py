@@ -19,7 +19,7 @@ from pypdfium2 import raw
 from . import assemble
 
 ROOT = Path(__file__).parents[2]
-# A book of 200 pages takes its time, which the virtual one must not cut short; bookmarks are made of the headings.
+# Bookmarks are made of the headings.
 OPTIONS = ("--generate-pdf-document-outline",)
 
 
