@@ -29,7 +29,7 @@ settings.load_profile("book")
 
 
 # Tests that share something which takes long to make, in the order in which it is looked for.
-SHARED = ("broken", "wrong_equations", "small_book", "small", "trials", "wrong", "browser", "pages", "site")
+SHARED = ("notebook_python", "broken", "wrong_equations", "small_book", "small", "trials", "wrong", "browser", "pages", "site")
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist looks for groups

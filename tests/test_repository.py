@@ -66,6 +66,14 @@ def test_a_tag_or_a_pull_request_is_not_taken_for_a_branch(change):
     assert find(WORKFLOW | change, None, *CONFIGURED).branch == "main"
 
 
+def test_the_package_is_fetched_from_the_branch_and_for_a_release_from_its_tag():
+    assert find(WORKFLOW, None, *CONFIGURED).pip_requirement == (
+        "matrix-calculus-checked @ https://github.com/ada/notes/archive/refs/heads/draft/two.zip")
+    tagged = WORKFLOW | {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": "v1.0"}
+    assert find(tagged, None, *CONFIGURED).pip_requirement == (
+        "matrix-calculus-checked @ https://github.com/ada/notes/archive/refs/tags/v1.0.zip")
+
+
 def test_a_workflow_that_does_not_name_its_server_is_on_github():
     assert find({"GITHUB_REPOSITORY": "ada/notes"}, None, *CONFIGURED).url == "https://github.com/ada/notes"
 
@@ -90,6 +98,7 @@ def test_book_url_names_the_site(address):
         ({"GITHUB_REPOSITORY": "ada/notes", "GITHUB_SERVER_URL": "javascript:alert(1)"}, None, *CONFIGURED),
         ({"BOOK_URL": "https://example.org/?q=1"}, None, *CONFIGURED),
         (WORKFLOW | {"GITHUB_REF_NAME": "a b"}, None, *CONFIGURED),
+        (WORKFLOW | {"GITHUB_REF_TYPE": "tag", "GITHUB_REF_NAME": 'v1"'}, None, *CONFIGURED),
         ({}, "git@github.com:ada", *CONFIGURED),
         ({}, "https://github.com/ada/notes/tree/main", *CONFIGURED),
         ({}, None, "https://example.org/ada/notes", "main"),

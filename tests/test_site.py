@@ -1,17 +1,13 @@
 """The built site: every page in a phone's and a desktop's window, and every link, address and button on it."""
 
 import functools
-import json
 import re
 from xml.etree import ElementTree
 
 import browser as look
-import nbformat
 import pytest
-from conftest import ROOT, newest_cache
+from conftest import ROOT
 from fontTools.ttLib import TTFont
-from jupyter_cache import get_cache
-from nbclient import NotebookClient
 from sphinx_external_toc.parsing import parse_toc_yaml
 from typeset import font
 
@@ -325,50 +321,12 @@ def test_the_edit_and_issue_buttons_lead_to_the_repository(pages, book, name):
 
 
 @every_notebook
-def test_the_launch_button_opens_the_chapter_on_binder(pages, book, name):
+def test_the_launch_buttons_open_the_notebook_of_the_page_on_binder_and_on_colab(pages, book, name):
     links = [link["href"] for link in pages[f"{name}.html"].select(".dropdown-launch-buttons a")]
-    assert links == [f"https://mybinder.org/v2/gh/{book.owner}/{book.name}/{book.branch}?urlpath=lab/tree/{name}.md"]
-
-
-# --- the notebooks ------------------------------------------------------------------------------------------------------
+    file = f"{name.removeprefix('chapters/')}.ipynb"
+    assert links == [f"https://mybinder.org/v2/gh/{book.owner}/{book.name}/{book.branch}?urlpath=lab/tree/notebooks/{file}",
+                     f"https://colab.research.google.com/github/{book.owner}/{book.name}/blob/notebooks/{file}"]
 
 
 def test_there_is_a_notebook():
     assert NOTEBOOKS
-
-
-def downloaded(site, pages, name):
-    """The notebook that the button of a page leads to."""
-    link = pages[f"{name}.html"].select_one("a.btn-download-notebook-button")["href"]
-    return nbformat.read((site / f"{name}.html").parent.joinpath(link).resolve(), as_version=4)
-
-
-@every_notebook
-def test_a_downloaded_notebook_has_the_cells_that_the_build_executed_and_one_that_fetches_the_package(site, pages, book, name):
-    notebook = downloaded(site, pages, name)
-    nbformat.validate(notebook)
-    assert book.pip_requirement in notebook.cells[0].source
-    # The build executes them in an empty folder: see test_build.
-    read = nbformat.read(site.parent / f"jupyter_execute/{name}.ipynb", as_version=4)
-    _, digest = get_cache(newest_cache()).create_hashed_notebook(read)
-    executed = nbformat.read(newest_cache() / f"executed/{digest}/base.ipynb", as_version=4)
-    shown = [cell.source for cell in executed.cells if "deck" not in cell.metadata.get("tags", [])]
-    assert [cell.source for cell in notebook.cells[1:] if cell.cell_type == "code"] == shown
-    assert [cell.execution_count for cell in executed.cells] == list(range(1, len(executed.cells) + 1))
-
-
-def test_a_downloaded_notebook_runs_in_an_empty_folder(site, pages, tmp_path):
-    notebook = downloaded(site, pages, NOTEBOOKS[0])
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    assert notebook.cells[0].execution_count == 1 and not notebook.cells[0].outputs, "the package is at hand"
-
-
-@every_notebook
-def test_a_downloaded_notebook_tells_nothing_of_the_machine_that_built_it(site, name):
-    text = (site / "_sources" / f"{name}.ipynb").read_text("utf-8")
-    notebook = json.loads(text)
-    assert str(ROOT) not in text
-    assert set(notebook["metadata"]) == {"kernelspec", "language_info"}
-    assert notebook["metadata"]["kernelspec"]["name"] == "python3"
-    assert len({cell["id"] for cell in notebook["cells"]}) == len(notebook["cells"])
-    assert not any(cell.get("outputs") for cell in notebook["cells"])

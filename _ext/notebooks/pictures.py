@@ -29,6 +29,7 @@ FONTS = ("DejaVuSans", "DejaVuSans-Bold", "DejaVuSans-Oblique")
 GAP = 12  # between the panels of a figure
 MAKER = f"{(HERE / 'draw.js').read_text('utf-8')} {(HERE / 'package.json').read_text('utf-8')} {PIL.__version__} {matplotlib.__version__}"
 _VARIABLE = re.compile(r"var\(--[\w-]+,\s*([^()]*)\)")
+_NESTED = re.compile(r"<tspan ([^>]*)><tspan ([^>]*)>([^<]*)</tspan></tspan>")  # of which resvg would not lower the inner one
 _SVG = re.compile(r"<svg\b[^>]*>.*?</svg>", re.DOTALL)
 
 
@@ -112,6 +113,7 @@ def flat(figure: str) -> tuple[str, int, int]:
            f'{"".join(parts)}</svg>')
     while _VARIABLE.search(svg):
         svg = _VARIABLE.sub(r"\1", svg)
+    svg = _NESTED.sub(r"<tspan \1 \2>\3</tspan>", svg)
     return svg.replace("currentColor", PALETTE["ink"].light), round(width), round(height)
 
 
