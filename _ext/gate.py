@@ -36,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 # What a chapter's cells run on, beside what requirements.txt names, each with all that it requires.
 PACKAGES = ("matrix-calculus-checked", "ipykernel")
+NAME = re.compile(r"^\w[\w.-]*", re.MULTILINE)  # of the package, in a line of requirements.txt
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
 # Several kernels at a time share the processors better with one thread each, and sums come out the same everywhere.
 SURROUNDINGS = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
@@ -66,7 +67,7 @@ def _name_cache_after_what_it_depends_on(app: Sphinx, config: Config) -> None:
     modules = (path for path in (source / "utils").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
     for file in [*sorted(modules), *sorted(tables), extensions / "execute.py"]:
         digest.update(f"{os.path.relpath(file, source)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    named = re.findall(r"^([\w.-]+)==", (source / "requirements.txt").read_text("utf-8"), re.MULTILINE)
+    named = NAME.findall((source / "requirements.txt").read_text("utf-8"))
     for name, version in sorted(_versions([*PACKAGES, *named]).items()):
         digest.update(f"{name}=={version}".encode())
     references = b"".join((Path(app.srcdir) / file).read_bytes() for file in [*config.bibtex_bibfiles, config.external_toc_path])
