@@ -6,6 +6,8 @@ waits. What it will ask for then lies ready; each copy is given out once, so tha
 
 from __future__ import annotations
 
+import contextlib
+import pickle
 import threading
 from collections import defaultdict
 from collections.abc import Sequence
@@ -13,6 +15,7 @@ from pathlib import Path
 
 from docutils import nodes
 from sphinx.environment import BuildEnvironment
+from sphinx.util.docutils import LoggingReporter
 
 COPIES = 4  # how often a page is asked for in a build
 read = BuildEnvironment.get_doctree
@@ -42,7 +45,16 @@ class Ahead:
             if self.stopped.is_set():
                 return
             file = _file(env, docname)
-            self.copies[file].append(read(env, docname))
+            with contextlib.suppress(OSError, EOFError, pickle.UnpicklingError):  # it is just being written
+                self.copies[file].append(unpickle(env, docname))
+
+
+def unpickle(env: BuildEnvironment, docname: str) -> nodes.document:
+    """Read a page as Sphinx does, but for the bytes that it keeps: a page may still be found to be stale after this."""
+    document = pickle.loads(Path(env.doctreedir, f"{docname}.doctree").read_bytes())
+    document.settings.env = env
+    document.reporter = LoggingReporter(env.doc2path(docname))
+    return document
 
 
 def _file(env: BuildEnvironment, docname: str) -> tuple[str, int]:
