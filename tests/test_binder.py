@@ -164,7 +164,7 @@ def test_a_chapter_opens_by_its_link_as_a_notebook_and_runs(binder, lab, site, b
     assert not [output for output in outputs if output.output_type == "error" or output.get("name") == "stderr"]
     report(binder, "memory of the server and a kernel that has run a chapter, MB", round(memory(server) / 1e6))
 
-    figure = page.locator(".jp-OutputArea-output .mc-explore svg")  # cells far from the window are not in the page
+    figure = page.locator(".jp-OutputArea-output .mc-explore svg").locator("visible=true")  # cells far from the window are not shown
     page.mouse.move(700, 500)
     page.mouse.wheel(0, -10**6)
     for _ in range(300):
@@ -172,8 +172,7 @@ def test_a_chapter_opens_by_its_link_as_a_notebook_and_runs(binder, lab, site, b
             break
         page.mouse.wheel(0, 700)
         page.wait_for_timeout(100)
-    figure.first.scroll_into_view_if_needed()
-    assert figure.first.is_visible()
+    assert figure.count(), "no figure to play with was drawn"
     page.close()
 
 
