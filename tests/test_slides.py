@@ -312,7 +312,7 @@ def test_a_deck_prints_a_page_a_slide(site_url, page, deck_of, name, query):
     page.goto(f"{site_url}{name}-slides.html{query}")
     if not query:
         page.wait_for_function("() => window.deck && deck.isReady()")
-    page.evaluate("document.fonts.ready")
+    page.wait_for_function("() => document.fonts.status === 'loaded'")  # which ends, where the promise might not
     printed = page.pdf(prefer_css_page_size=True, print_background=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == len(slides_of(deck_of(name)))
     page.emulate_media(media="print")
