@@ -10,13 +10,12 @@ from __future__ import annotations
 import contextlib
 import copy
 import json
-import os
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import ahead
+import kernels
 import ledger
 import nbformat
 from jupyter_cache import get_cache
@@ -39,7 +38,7 @@ class Executions:
     def start(self, app: Sphinx, env: BuildEnvironment, docnames: Sequence[str]) -> None:
         """Execute what the pages need that are about to be read, the longest first, so that the kernels end together."""
         self.cache = get_cache(app.config.nb_execution_cache_path)
-        self.pool = ThreadPoolExecutor(kernels(), "kernel")  # the work is the kernels', which are processes
+        self.pool = ThreadPoolExecutor(kernels.limit(), "kernel")  # the work is the kernels', which are processes
         notebooks = [notebook for docname in docnames if (notebook := _notebook(app, env, docname)) is not None]
         for notebook in sorted(notebooks, key=_length, reverse=True):
             with contextlib.suppress(KeyError):
@@ -78,13 +77,6 @@ class Executions:
         return self.cache.create_hashed_notebook(notebook)[1]
 
 
-def kernels() -> int:
-    """How many kernels run at a time."""
-    if asked := os.environ.get("BOOK_KERNELS"):
-        return int(asked)
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _notebook(app: Sphinx, env: BuildEnvironment, docname: str) -> nbformat.NotebookNode | None:
     """A page as myst-nb will execute it; None where it will not."""
     path = env.doc2path(docname)
@@ -102,9 +94,8 @@ def _length(notebook: nbformat.NotebookNode) -> int:
 
 
 def _execute(notebook: nbformat.NotebookNode, timeout: int, allow_errors: bool) -> executors.ExecutionResult:
-    """Execute a notebook in an empty folder, as a reader does who has downloaded it."""
-    with tempfile.TemporaryDirectory() as folder:
-        result = executors.single_nb_execution(copy.deepcopy(notebook), folder, timeout, allow_errors)
+    with kernels.kernel(notebook.metadata.get("kernelspec", {}).get("name", kernels.NAME)) as kernel:
+        result = executors.single_nb_execution(copy.deepcopy(notebook), kernel.folder.name, timeout, allow_errors, km=kernel.manager)
     result.nb = name_widgets(result.nb)
     return result
 

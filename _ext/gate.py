@@ -4,11 +4,8 @@ Jupyter Book alone lets some things through, which this extension stops:
 
 * a cell that raises is only a warning, and without ``-W`` the build succeeds;
 * a second build after a failed one does not read the failed page again, and succeeds;
-* editing utils/, or a table that a chapter reads, executes nothing again, since the cache of executed notebooks knows
-  only their cells; and editing references.bib leaves the old citations in the pages;
+* editing references.bib leaves the old citations in the pages;
 * a page that shows a title or a number of another page keeps the old one, in its sidebar and in its references.
-
-And it gives the kernels surroundings that are the same on every machine, so that their outputs are too.
 """
 
 from __future__ import annotations
@@ -16,9 +13,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
-from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import nbformat
@@ -34,22 +28,12 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
-# What a chapter's cells run on, beside what requirements.txt names, each with all that it requires.
-PACKAGES = ("matrix-calculus-checked", "ipykernel")
-NAME = re.compile(r"^\w[\w.-]*", re.MULTILINE)  # of the package, in a line of requirements.txt
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,}")
-# Several kernels at a time share the processors better with one thread each, and sums come out the same everywhere.
-SURROUNDINGS = {"PYTHONHASHSEED": "0", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("gate_references", "", "env")  # a new value makes Sphinx read every page again
-    app.connect("config-inited", _name_cache_after_what_it_depends_on)
-    # Chapters, in kernels that inherit the environment, and the other extensions import the utils that stand beside
-    # them, whichever are installed.
-    sys.path.insert(0, str(app.srcdir))
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [str(app.srcdir), os.environ.get("PYTHONPATH")]))
-    os.environ.update(SURROUNDINGS)
+    app.connect("config-inited", _note_references)
     app.connect("doctree-read", _note_failures)
     app.connect("env-purge-doc", lambda app, env, docname: known_failures(env).pop(docname, None))
     app.connect("builder-inited", _distrust_an_unfinished_build, priority=0)
@@ -60,39 +44,9 @@ def setup(app: Sphinx) -> dict[str, bool]:
     return {"parallel_read_safe": False, "parallel_write_safe": True}
 
 
-def _name_cache_after_what_it_depends_on(app: Sphinx, config: Config) -> None:
-    digest = hashlib.sha256(f"{sys.version} {SURROUNDINGS}".encode())
-    source, extensions = Path(app.srcdir), Path(__file__).parent
-    tables = (path for path in (source / "chapters").rglob("*") if path.is_file() and path.suffix not in (".md", ".bib", ".ipynb"))
-    modules = (path for path in (source / "utils").rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-    for file in [*sorted(modules), *sorted(tables), extensions / "execute.py"]:
-        digest.update(f"{os.path.relpath(file, source)}\0".encode() + hashlib.sha256(file.read_bytes()).digest())
-    named = NAME.findall((source / "requirements.txt").read_text("utf-8"))
-    for name, version in sorted(_versions([*PACKAGES, *named]).items()):
-        digest.update(f"{name}=={version}".encode())
+def _note_references(app: Sphinx, config: Config) -> None:
     references = b"".join((Path(app.srcdir) / file).read_bytes() for file in [*config.bibtex_bibfiles, config.external_toc_path])
     config.gate_references = hashlib.sha256(references).hexdigest()
-    cache = Path(app.outdir).parent / ".jupyter_cache" / digest.hexdigest()[:16]
-    config.nb_execution_cache_path = str(cache)
-    os.environ["BOOK_TRIES"] = str(cache / "tries")
-    os.environ["IPYTHONDIR"] = str(cache / "ipython")  # not that of a user, who may run things at the start of a kernel
-
-
-def _versions(names: Iterable[str]) -> dict[str, str]:
-    """The version of each package, and of all that it requires."""
-    versions, open_names = {}, list(names)
-    while open_names:
-        name = open_names.pop()
-        if name in versions:
-            continue
-        try:
-            package = distribution(name)
-        except PackageNotFoundError:  # required on other machines only
-            continue
-        versions[name] = package.version
-        open_names += [re.match(r"[\w.-]+", requirement)[0] for requirement in package.requires or []
-                       if "extra ==" not in requirement]
-    return versions
 
 
 def _write_all_pages_if_they_show_what_changed(app: Sphinx, env: BuildEnvironment) -> list[str]:

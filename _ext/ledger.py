@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -35,9 +34,6 @@ HOW = 'check it in a cell that ends with check_equation("{label}", …), or mark
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
-    # Whether every check of an equation is itself tried on mistakes; kernels inherit the environment.
-    app.add_config_value("ledger_mutants", True, "env")
-    app.connect("config-inited", lambda app, config: os.environ.update(BOOK_MUTANTS="1" if config.ledger_mutants else ""))
     app.add_directive("ledger", Ledger)
     app.add_node(ledger_place)
     app.connect("builder-inited", _read_texts)

@@ -40,6 +40,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(f"{item.module.__name__} {shared}"))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Stop where xdist has forgotten the groups, as it does without a word beside a pytest that is too new for it."""
+    grouped = [item for item in session.items if item.get_closest_marker("xdist_group")]
+    if hasattr(session.config, "workerinput") and not all("@" in item.nodeid for item in grouped):
+        raise pytest.UsageError("pytest-xdist does not keep the groups of tests together, so that what they share is made twice: "
+                                "install the releases that tests/requirements.lock names")
+
+
 def run_jupyter_book(folder: Path) -> subprocess.CompletedProcess:
     """What `make book` runs in the folder of a book."""
     command = [sys.executable, "_ext/make_book.py"]

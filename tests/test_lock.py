@@ -8,8 +8,8 @@ import threading
 import tomllib
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-import gate
 import pytest
+import surroundings
 from conftest import ROOT
 from lock import BOOK, CLOSED, CUDA, INPUTS, OPTIONS, TESTS, entries
 from packaging.requirements import Requirement
@@ -147,9 +147,9 @@ def test_every_requirement_but_torch_is_a_range_with_an_end():
 
 def test_executed_cells_are_kept_for_the_releases_of_all_that_the_book_requires():
     asked = [one.name for one in wanted("requirements.txt")]
-    assert gate.NAME.findall(read("requirements.txt")) == asked
-    assert gate.NAME.findall("# a note\n\na-b>=1,<2\nc==1\n") == ["a-b", "c"]
-    assert {"torch", "numpy", "sphinx", "myst-nb", "ipykernel"} <= gate._versions(asked).keys()
+    assert surroundings.NAME.findall(read("requirements.txt")) == asked
+    assert surroundings.NAME.findall("# a note\n\na-b>=1,<2\nc==1\n") == ["a-b", "c"]
+    assert {"torch", "numpy", "sphinx", "myst-nb", "ipykernel"} <= surroundings._versions(asked).keys()
 
 
 @pytest.fixture(scope="session")

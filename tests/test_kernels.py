@@ -1,0 +1,69 @@
+"""Kernels that are started ahead: one is used in the surroundings that it was started in, and none is left over."""
+
+import os
+from concurrent.futures import Future
+from pathlib import Path
+from types import SimpleNamespace
+
+import kernels
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def none_left():
+    yield
+    kernels.end()
+
+
+def started() -> kernels.Kernel:
+    """A kernel that was started ahead."""
+    waiting = Future()
+    waiting.set_result(kernels.start())
+    kernels.STARTED.put((dict(os.environ), waiting))
+    return waiting.result()
+
+
+def process(kernel: kernels.Kernel):
+    return kernel.manager.provisioner.process
+
+
+def test_the_kernel_that_waits_is_used_and_ended():
+    ahead = started()
+    running = process(ahead)
+    with kernels.kernel() as kernel:
+        assert kernel is ahead and running.poll() is None and not os.listdir(kernel.folder.name)
+    assert running.poll() is not None and not Path(kernel.folder.name).exists()
+
+
+def test_one_that_was_started_in_other_surroundings_is_not_used(monkeypatch):
+    ahead = started()
+    running = process(ahead)
+    monkeypatch.setenv("BOOK_MUTANTS", "other")
+    with kernels.kernel() as kernel:
+        assert kernel is not ahead and running.poll() is not None and process(kernel).poll() is None
+
+
+def test_kernels_that_nobody_used_are_ended():
+    running = [process(started()) for _ in range(2)]
+    kernels.end()
+    assert all(each.poll() is not None for each in running) and kernels.STARTED.empty()
+
+
+def test_as_many_are_started_as_pages_need(tmp_path, monkeypatch):
+    app = SimpleNamespace(srcdir=tmp_path, doctreedir=tmp_path / "doctrees")
+    pages, read = tmp_path / "chapters", tmp_path / "doctrees/chapters"
+    for folder in (pages, read, tmp_path / "executed", tmp_path / "other"):
+        folder.mkdir(parents=True)
+    (tmp_path / "executed/global.db").touch()
+    monkeypatch.setenv("BOOK_TRIES", str(tmp_path / "executed/tries"))
+    for name, text in (("cells", "```{code-cell} ipython3\n1\n```"), ("more", "```{code-cell} ipython3\n2\n```"), ("prose", "Words.")):
+        (pages / f"{name}.md").write_text(text)
+        (read / f"{name}.doctree").touch()
+    assert kernels.changed(app) == 0
+    os.utime(read / "cells.doctree", (0, 0))
+    os.utime(read / "prose.doctree", (0, 0))
+    assert kernels.changed(app) == 1
+    (read / "more.doctree").unlink()
+    assert kernels.changed(app) == 2
+    monkeypatch.setenv("BOOK_TRIES", str(tmp_path / "other/tries"))
+    assert kernels.changed(app) == 2
