@@ -1,24 +1,30 @@
 """Kernels that are started ahead: one is used in the surroundings that it was started in, and none is left over."""
 
+import functools
 import os
-from concurrent.futures import Future
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import kernels
-import pytest
 
 
-@pytest.fixture(autouse=True)
-def none_left():
-    yield
-    kernels.end()
+def apart(test):
+    """Run a test in a thread of its own, without the loop that a browser may have left in this one, and end its kernels."""
+    @functools.wraps(test)
+    def run(*args, **options):
+        with ThreadPoolExecutor(1) as thread:
+            try:
+                thread.submit(test, *args, **options).result()
+            finally:
+                thread.submit(kernels.end).result()
+    return run
 
 
 def started() -> kernels.Kernel:
     """A kernel that was started ahead."""
-    waiting = Future()
-    waiting.set_result(kernels.start())
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(kernels.start)
     kernels.STARTED.put((dict(os.environ), waiting))
     return waiting.result()
 
@@ -27,6 +33,7 @@ def process(kernel: kernels.Kernel):
     return kernel.manager.provisioner.process
 
 
+@apart
 def test_the_kernel_that_waits_is_used_and_ended():
     ahead = started()
     running = process(ahead)
@@ -35,6 +42,7 @@ def test_the_kernel_that_waits_is_used_and_ended():
     assert running.poll() is not None and not Path(kernel.folder.name).exists()
 
 
+@apart
 def test_one_that_was_started_in_other_surroundings_is_not_used(monkeypatch):
     ahead = started()
     running = process(ahead)
@@ -43,6 +51,7 @@ def test_one_that_was_started_in_other_surroundings_is_not_used(monkeypatch):
         assert kernel is not ahead and running.poll() is not None and process(kernel).poll() is None
 
 
+@apart
 def test_kernels_that_nobody_used_are_ended():
     running = [process(started()) for _ in range(2)]
     kernels.end()

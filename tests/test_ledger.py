@@ -174,7 +174,7 @@ def wrong_equations(build, tmp_path_factory):
     for chapter in CHANGED:
         page = book / f"chapters/{chapter}.md"
         checks = collect.checks(page)
-        labels = [label for label in checks if "given" not in label]
+        labels = [label for label in checks if "given" not in label][:6]  # the chapter is executed as far as there
         while True:
             label = chance.choice(labels)
             check = replace(checks[label], tex=mutants.plain_brackets(checks[label].tex))
