@@ -1,5 +1,6 @@
 """The built site and a browser to look at it with."""
 
+import gc
 import os
 import subprocess
 import sys
@@ -21,6 +22,7 @@ import repository  # noqa: E402
 import yaml  # noqa: E402
 
 torch.set_num_threads(1)  # two processes test at once, and their threads would wait for each other
+gc.set_threshold(100_000, 50, 100)  # parsed pages stay to the end, and looking through them for garbage takes half the time
 
 
 # The same examples in every run, and no time limit: a slow machine is not a fault of the book.
