@@ -68,6 +68,18 @@ def test_nothing_is_wider_than_the_window(visits, name, window):
     assert visits(name, window).wide == []
 
 
+@every_chapter
+def test_no_formula_needs_more_than_a_phone_where_it_cannot_break(site_url, windows, name):
+    """Only Chromium breaks a formula in the text; Safari and Firefox keep it on one line."""
+    page = windows["phone", "light"].new_page()
+    page.goto(f"{site_url}{name}.html")
+    look.add_style(page, "mrow.tml-breaks { flex-wrap: nowrap !important } .bd-article * { content-visibility: visible !important }")
+    page.evaluate("document.fonts.ready")
+    wide = page.evaluate(look.TOO_WIDE)
+    page.close()
+    assert wide == []
+
+
 @every_lasting_page
 @every_window
 def test_every_image_shows(visits, name, window):
