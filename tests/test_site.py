@@ -242,6 +242,12 @@ def test_a_reference_to_an_equation_leads_to_the_number_it_shows(pages, name):
     assert wrong == []
 
 
+def test_firefox_may_fetch_the_next_page_ahead(site, pages):
+    """It does so by itself where a page names its next one, and asks `default-src` alone whether it may."""
+    assert any(page.find("link", rel="next") for page in pages.values())
+    assert "default-src 'self';" in look.headers(site)["Content-Security-Policy"]
+
+
 def test_the_font_of_the_formulas_lacks_nothing_that_a_formula_shows(site, site_url, browser, tmp_path):
     """Every formula of the book is as wide as with a font of all characters; roots and high brackets stand in no text."""
     formulas = sorted({re.sub(r"<annotation.*?</annotation>", "", formula, flags=re.DOTALL)
