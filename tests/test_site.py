@@ -131,6 +131,12 @@ def test_the_search_finds_a_page_by_a_word_in_it(site_url, page, pages):
     assert found and found <= expected
 
 
+def test_who_comes_to_the_page_of_the_search_can_type_at_once(site_url, page):
+    page.goto(f"{site_url}search.html?q=notation")
+    field = page.locator(".bd-article-container form.bd-search input")
+    assert field.input_value() == "notation" and field.evaluate("field => field === document.activeElement")
+
+
 def test_a_result_of_the_search_quotes_formulas_once_and_without_tex(site_url, page):
     page.goto(f"{site_url}search.html?q=notation")
     page.locator("ul.search li p.context").first.wait_for()
