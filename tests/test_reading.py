@@ -69,6 +69,7 @@ def test_a_choice_by_keyboard_puts_one_half_first_and_holds_on_the_next_page_and
     page.get_by_role("radio", name="denominator").check()
     assert captions.first.inner_text().startswith("Denominator")
     page.reload()
+    page.locator("html[data-conventions=ready]").wait_for()  # until then what moves is hidden
     assert captions.first.inner_text().startswith("Denominator") and page.get_by_role("radio", name="row-major").is_checked()
     page.goto(f"{site_url}chapters/vector-rules.html")
     assert columns(page, "table.pairs")[2:4] == ["denominator layout", "numerator layout"]

@@ -68,6 +68,18 @@ def test_nothing_is_wider_than_the_window(visits, name, window):
     assert visits(name, window).wide == []
 
 
+@every_chapter
+def test_no_formula_needs_more_than_a_phone_where_it_cannot_break(site_url, windows, name):
+    """Only Chromium breaks a formula in the text; Safari and Firefox keep it on one line."""
+    page = windows["phone", "light"].new_page()
+    page.goto(f"{site_url}{name}.html")
+    look.add_style(page, "mrow.tml-breaks { flex-wrap: nowrap !important } .bd-article * { content-visibility: visible !important }")
+    page.evaluate("document.fonts.ready")
+    wide = page.evaluate(look.TOO_WIDE)
+    page.close()
+    assert wide == []
+
+
 @every_lasting_page
 @every_window
 def test_every_image_shows(visits, name, window):
@@ -117,6 +129,12 @@ def test_the_search_finds_a_page_by_a_word_in_it(site_url, page, pages):
     found = {link.split("?")[0].split("#")[0] for link in results.evaluate_all("links => links.map(link => link.href)")}
     expected = {site_url + name for name, html in pages.items() if "gradient" in html.get_text().lower()}
     assert found and found <= expected
+
+
+def test_who_comes_to_the_page_of_the_search_can_type_at_once(site_url, page):
+    page.goto(f"{site_url}search.html?q=notation")
+    field = page.locator(".bd-article-container form.bd-search input")
+    assert field.input_value() == "notation" and field.evaluate("field => field === document.activeElement")
 
 
 def test_a_result_of_the_search_quotes_formulas_once_and_without_tex(site_url, page):
@@ -228,6 +246,12 @@ def test_a_reference_to_an_equation_leads_to_the_number_it_shows(pages, name):
         if not number or not number.get_text().startswith(link.get_text().strip()):
             wrong.append(f"{link.get_text()} → {link['href']}")
     assert wrong == []
+
+
+def test_firefox_may_fetch_the_next_page_ahead(site, pages):
+    """It does so by itself where a page names its next one, and asks `default-src` alone whether it may."""
+    assert any(page.find("link", rel="next") for page in pages.values())
+    assert "default-src 'self';" in look.headers(site)["Content-Security-Policy"]
 
 
 def test_the_font_of_the_formulas_lacks_nothing_that_a_formula_shows(site, site_url, browser, tmp_path):

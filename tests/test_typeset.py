@@ -143,6 +143,12 @@ def test_a_long_formula_in_the_text_may_break_but_not_between_a_function_and_its
     assert "tml-breaks" not in short
 
 
+def test_no_circled_operator_grows_in_a_display(tmp_path):
+    """Firefox draws these as large as a sum, unless it is told not to."""
+    pages, _ = build(tmp_path, {"index": "# One\n\n$$ a\\odot b\\otimes c\\oplus d $$\n"})
+    assert re.findall(r"<mo([^>]*)>([⊙⊗⊕])\ufe0e?</mo>", pages["index"]) == [(' largeop="false"', sign) for sign in "⊙⊗⊕"]
+
+
 def test_no_page_asks_for_mathjax_or_for_another_site(book):
     for page in book[1].values():
         assert "mathjax" not in page.lower()

@@ -6,7 +6,7 @@ Search.htmlToText = ((text) => (source, anchor) => {
 })(Search.htmlToText);
 /* Who comes here is about to type, or wants to change what was typed. */
 {
-  const field = document.querySelector("form.bd-search input");
+  const field = document.querySelector(":not(#pst-search-dialog) > form.bd-search input");
   field.value = new URLSearchParams(location.search).get("q") ?? "";
   field.focus();
   field.select();

@@ -22,6 +22,9 @@ const CLASSES = {
   "padding-left:0em;padding-right:1em;": "tml-beside",
 };
 
+// Firefox would draw these larger in a display, as it does sums; whoever wants that writes \bigodot, another character.
+const SMALL = /<mo>(?=[⊕⊗⊙]\uFE0E?<\/mo>)/g;
+
 const LONG = 24; // characters of a formula in the text that a phone may have to break
 
 function typeset({ tex, display }) {
@@ -29,7 +32,7 @@ function typeset({ tex, display }) {
     const render = (wrap) => temml.renderToString(tex, { ...options, displayMode: display, wrap });
     let mathml = render("none");
     if (!display && mathml.replace(/<[^>]*>|&\w+;/g, "").length > LONG) mathml = render("tex");
-    return { mathml: annotated(classed(mathml), tex) };
+    return { mathml: annotated(classed(mathml).replace(SMALL, '<mo largeop="false">'), tex) };
   } catch (error) {
     const rest = error.position === undefined ? "" : tex.slice(error.position, error.position + 25);
     return { error: error.message.split(/ at (?:position|end)/)[0].trim() + (rest && ` at “${rest}”`) };
