@@ -139,6 +139,30 @@ def test_a_solution_opens_by_its_title_without_a_script(site_url, browser, pages
     page.close()
 
 
+# How large the smallest letter of each figure is, in pixels: subscripts too. Letters of matplotlib are paths of 100 units to the em.
+SMALLEST = """() => [...document.querySelectorAll('.mc-figure svg, .mc-explore-picture svg')].map((svg) => {
+  const sizes = [];
+  for (const letter of svg.querySelectorAll('use'))
+    if (svg.querySelector(letter.getAttribute('href')).getAttribute('transform') === 'scale(.125)') sizes.push(100 * letter.getScreenCTM().a);
+  for (const words of svg.querySelectorAll('text, tspan'))
+    if ([...words.childNodes].some((part) => part.nodeType === Node.TEXT_NODE && part.data !== '\\u200b'))
+      sizes.push(parseFloat(getComputedStyle(words).fontSize) * words.getScreenCTM().a);
+  return [svg.closest('figure')?.id, Math.min(...sizes.filter((size) => size > 0.1))];
+})"""
+
+
+@every_chapter
+def test_on_a_phone_no_letter_of_a_figure_is_smaller_than_nine_pixels(site_url, page, name):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{site_url}{name}.html")
+    look.add_style(page, "* { content-visibility: visible !important }")
+    page.evaluate(look.OPEN)
+    found = page.evaluate(SMALLEST)
+    assert [(figure, round(size, 1)) for figure, size in found if size < 9] == []
+    look.add_style(page, "svg { width: 100px !important }")
+    assert all(size < 9 for _, size in page.evaluate(SMALLEST)), "letters that are too small are noticed"
+
+
 @every_chapter
 def test_a_formula_and_the_comma_behind_it_stay_on_one_line(pages, name):
     formulas = pages[f"{name}.html"].select("article span.math:not(.mc-together > *)")
