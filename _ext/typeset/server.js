@@ -29,7 +29,7 @@ function typeset({ tex, display }) {
     const render = (wrap) => temml.renderToString(tex, { ...options, displayMode: display, wrap });
     let mathml = render("none");
     if (!display && mathml.replace(/<[^>]*>|&\w+;/g, "").length > LONG) mathml = render("tex");
-    return { mathml: annotated(classed(mathml), tex) };
+    return { mathml: annotated(rooted(signed(classed(mathml))), tex) };
   } catch (error) {
     const rest = error.position === undefined ? "" : tex.slice(error.position, error.position + 25);
     return { error: error.message.split(/ at (?:position|end)/)[0].trim() + (rest && ` at “${rest}”`) };
@@ -44,6 +44,12 @@ function classed(mathml) {
     return others.includes(' class="') ? `<${tag}${others.replace(' class="', `$&${name} `)}` : `<${tag}${others} class="${name}"`;
   });
 }
+
+// A minus behind a comma is a sign, also where a thin space stands between them; without the word it is spaced as a difference.
+const signed = (mathml) => mathml.replace(/(<mo separator="true">,<\/mo><mspace[^>]*><\/mspace>)<mo>−<\/mo>/g, '$1<mo form="prefix">−</mo>');
+
+// The sign of a root is as high as a tall letter: over a low one Chromium lets it hang below the line.
+const rooted = (mathml) => mathml.replaceAll("<msqrt>", '<msqrt><mspace height="0.75em" depth="0.15em"></mspace>');
 
 // Every formula carries its TeX, for those who copy it. One that may break is a row of rows; none breaks between a
 // function and its argument.
