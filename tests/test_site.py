@@ -139,6 +139,34 @@ def test_a_solution_opens_by_its_title_without_a_script(site_url, browser, pages
     page.close()
 
 
+# The tables that have to be scrolled, and how far below its row's first line a link stands: on the last line of two, say.
+TABLES = """() => {
+  const top = (cell) => { const line = document.createRange(); line.selectNodeContents(cell); return line.getClientRects()[0].top; };
+  const cells = (link) => [...link.closest('tr').children].filter((cell) => cell.textContent.trim());
+  const links = [...document.querySelectorAll('article td > p > a:only-child')].filter((link) => link.textContent === link.parentElement.textContent);
+  return {
+    scrolled: [...document.querySelectorAll('.pst-scrollable-table-container')].filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.textContent.trim().slice(0, 60)),
+    uneven: links.filter((link) => cells(link).some((cell) => Math.abs(top(cell) - top(link)) > 12))
+      .map((link) => link.textContent),
+  };
+}"""
+
+
+@every_chapter
+def test_on_a_desktop_a_table_is_seen_whole_and_its_rows_are_even(site_url, page, name):
+    page.goto(f"{site_url}{name}.html")
+    page.evaluate("document.fonts.ready")
+    look.add_style(page, "* { content-visibility: visible !important }")
+    assert page.evaluate(TABLES) == {"scrolled": [], "uneven": []}
+
+
+def test_a_table_that_is_scrolled_or_uneven_is_noticed(site_url, page):
+    page.goto(f"{site_url}chapters/teach.html")
+    look.add_style(page, "article td > p > a:only-child { vertical-align: baseline !important } article table { min-width: 900px !important } "
+                         "article td { max-width: 6rem !important }")
+    assert all(page.evaluate(TABLES).values())
+
+
 # How large the smallest letter of each figure is, in pixels: subscripts too. Letters of matplotlib are paths of 100 units to the em.
 SMALLEST = """() => [...document.querySelectorAll('.mc-figure svg, .mc-explore-picture svg')].map((svg) => {
   const sizes = [];
