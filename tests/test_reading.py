@@ -182,6 +182,8 @@ def test_the_search_leads_to_the_very_row_of_a_rule_and_to_the_entry_of_a_symbol
     wanted = {link.lower() for link in SEARCHES[words]}
     first = {re.sub(r"\?[^#]*", "", link).lower() for link in found[:24]}
     assert wanted <= first, found[:24]
+    kinds = re.findall(r"\(([^()]+), in (?:All rules on one page|Glossary and index)\)", page.locator("ul.search").inner_text())
+    assert kinds and set(kinds) <= {"rule", "entry"}
     page.goto(f"{site_url}chapters/{SEARCHES[words][-1]}")
     assert page.locator(":target").count() == 1
 
