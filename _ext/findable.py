@@ -35,9 +35,12 @@ class Entry(NamedTuple):
 class Findable(Domain):
     name = "findable"
     label = "Rules, terms and symbols"
-    object_types = {"rule": ObjType("rule"), "entry": ObjType("glossary")}
+    object_types = {"rule": ObjType("rule"), "entry": ObjType("entry")}
     initial_data = {"rules": [], "entries": []}
     data_version = 1
+
+    def get_type_name(self, type: ObjType, primary: bool = False) -> str:
+        return type.lname  # the search says "rule, in All rules on one page"
 
     @property
     def rules(self) -> list[Rule]:

@@ -12,7 +12,7 @@ from bs4 import BeautifulSoup
 from conftest import ROOT
 from paper import assemble, pdf
 from pypdfium2 import raw
-from test_reading import faults
+from test_reading import CUT, faults
 from test_site import CONTENTS
 
 A4 = (595, 842)  # points
@@ -87,12 +87,6 @@ def test_every_figure_to_play_with_is_a_still_that_says_where_it_moves(document,
         assert len(figure.select_one(".mc-explore-picture svg").find_all(True)) > 10
         page, _, fragment = figure.select_one(".mc-moves a")["href"].removeprefix(facts.home).partition("#")
         assert pages[page].find(id=fragment).select_one(".mc-explore")
-
-
-# What is cut at an edge of its box; formulas have innards that are clipped on purpose, and some text is for ears alone.
-CUT = """() => [...document.querySelectorAll('.bd-article *:not(math *, svg *)')].filter((box) =>
-  getComputedStyle(box).overflowX !== 'visible' && box.scrollWidth > box.clientWidth + 1 && box.clientWidth > 1)
-  .map((box) => box.closest('[id]').id)"""
 
 
 def test_nothing_is_wider_than_the_paper_and_nothing_is_cut(assembled, page, tmp_path):

@@ -9,6 +9,7 @@ from bs4 import BeautifulSoup
 from conftest import ROOT, run_jupyter_book
 from test_gate import small_book, write_page  # noqa: F401, a fixture
 from test_rules import PAGE, code, is_checked, rows_and_cells
+from test_site import CONTENTS
 
 import conventions
 from findable import tex_has
@@ -182,6 +183,8 @@ def test_the_search_leads_to_the_very_row_of_a_rule_and_to_the_entry_of_a_symbol
     wanted = {link.lower() for link in SEARCHES[words]}
     first = {re.sub(r"\?[^#]*", "", link).lower() for link in found[:24]}
     assert wanted <= first, found[:24]
+    kinds = re.findall(r"\(([^()]+), in (?:All rules on one page|Glossary and index)\)", page.locator("ul.search").inner_text())
+    assert kinds and set(kinds) <= {"rule", "entry"}
     page.goto(f"{site_url}chapters/{SEARCHES[words][-1]}")
     assert page.locator(":target").count() == 1
 
@@ -333,19 +336,55 @@ def test_a_chapter_that_prints_badly_is_noticed(site_url, page, tmp_path, headin
     assert any(fault in found for found in faults(printed(page, tmp_path / "bad.pdf", style, script), headings))
 
 
-def test_on_paper_nothing_is_too_wide_or_cut_and_addresses_stand_in_the_references_alone(site_url, page):
-    page.goto(f"{site_url}chapters/{PRINTED}.html")
+# What is cut at an edge of its box; formulas have innards that are clipped on purpose, and some text is for ears alone.
+CUT = """() => [...document.querySelectorAll('.bd-article *:not(math *, svg *)')].filter((box) =>
+  getComputedStyle(box).overflowX !== 'visible' && box.scrollWidth > box.clientWidth + 1 && box.clientWidth > 1)
+  .map((box) => box.closest('[id]').id)"""
+WIDTH = "document.documentElement.scrollWidth"
+WHOLE = """selector => [...document.querySelectorAll(selector)].filter(part => part.checkVisibility()).map(part =>
+    [getComputedStyle(part).breakInside, part.getBoundingClientRect().height])"""
+
+
+def on_paper(page, address: str) -> None:
+    """Lay a page out between the margins of A4, with everything open, as print.js has it."""
     page.emulate_media(media="print")
-    page.set_viewport_size({"width": 643, "height": 900})  # between the margins of A4
-    whole = """selector => [...document.querySelectorAll(selector)].filter(part => part.checkVisibility()).map(part =>
-        [getComputedStyle(part).breakInside, part.getBoundingClientRect().height])"""
-    parts = page.evaluate(whole, ".bd-article :is(figure, .mc-figure, div.math, tr, pre)")
-    assert len(parts) > 100
+    page.set_viewport_size({"width": 642, "height": 900})
+    page.goto(address)
+    page.evaluate("document.fonts.ready")
+    page.evaluate(look.OPEN)
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_on_paper_no_page_is_too_wide_and_nothing_is_cut(site_url, page, name):
+    on_paper(page, f"{site_url}{name}.html")
+    parts = page.evaluate(WHOLE, ".bd-article :is(figure, .mc-figure, div.math, tr, .cell pre)")
     assert [part for part in parts if part[0] != "avoid" or part[1] > 960] == []
-    width = "document.documentElement.scrollWidth"
-    assert page.evaluate(width) == 643
-    look.add_style(page, ".bd-article figure { width: 700px !important }")
-    assert page.evaluate(width) > 643, "what is wider than the paper is noticed"
+    assert page.evaluate(WIDTH) == 642 and page.evaluate(CUT) == []
+
+
+def test_on_paper_what_is_too_wide_or_cut_is_noticed(site_url, page):
+    on_paper(page, f"{site_url}chapters/{PRINTED}.html")
+    look.add_style(page, ".bd-article div.math { overflow: hidden; width: 60px }")
+    assert page.evaluate(CUT)
+    look.add_style(page, ".bd-article figure { height: 1000px; width: 700px !important }")
+    assert page.evaluate(WIDTH) > 642 and max(height for _, height in page.evaluate(WHOLE, "figure")) > 960
+
+
+def split_rows(ledger: pdfium.PdfDocument) -> list[int]:
+    """The pages of the printed ledger on which a row begins that ends on another."""
+    texts = [sheet.get_textpage().get_text_range() for sheet in ledger]
+    return [number for number, text in enumerate(texts, start=1) if text.count("Compared with:") != text.count("Mistakes tried:")]
+
+
+def test_in_the_printed_ledger_every_row_is_whole(site_url, page, tmp_path):
+    page.goto(f"{site_url}chapters/ledger.html")
+    ledger = printed(page, tmp_path / "ledger.pdf")
+    assert len(ledger) < 40 and split_rows(ledger) == []
+    assert split_rows(printed(page, tmp_path / "cut.pdf", ".bd-article tr { break-inside: auto !important }"))
+
+
+def test_addresses_are_printed_in_the_references_alone(site_url, page):
+    on_paper(page, f"{site_url}chapters/{PRINTED}.html")
     address = "link => getComputedStyle(link, '::after').content"
     links = page.locator("article a.external")
     assert {links.nth(i).evaluate(address) for i in range(links.count())} <= {"none", "normal"}

@@ -157,6 +157,58 @@ def test_a_solution_opens_by_its_title_without_a_script(site_url, browser, pages
     page.close()
 
 
+# The tables that have to be scrolled, and how far below its row's first line a link stands: on the last line of two, say.
+TABLES = """() => {
+  const top = (cell) => { const line = document.createRange(); line.selectNodeContents(cell); return line.getClientRects()[0].top; };
+  const cells = (link) => [...link.closest('tr').children].filter((cell) => cell.textContent.trim());
+  const links = [...document.querySelectorAll('article td > p > a:only-child')].filter((link) => link.textContent === link.parentElement.textContent);
+  return {
+    scrolled: [...document.querySelectorAll('.pst-scrollable-table-container')].filter((box) => box.scrollWidth > box.clientWidth).map((box) => box.textContent.trim().slice(0, 60)),
+    uneven: links.filter((link) => cells(link).some((cell) => Math.abs(top(cell) - top(link)) > 12))
+      .map((link) => link.textContent),
+  };
+}"""
+
+
+@every_chapter
+def test_on_a_desktop_a_table_is_seen_whole_and_its_rows_are_even(site_url, page, name):
+    page.goto(f"{site_url}{name}.html")
+    page.evaluate("document.fonts.ready")
+    look.add_style(page, "* { content-visibility: visible !important }")
+    assert page.evaluate(TABLES) == {"scrolled": [], "uneven": []}
+
+
+def test_a_table_that_is_scrolled_or_uneven_is_noticed(site_url, page):
+    page.goto(f"{site_url}chapters/teach.html")
+    look.add_style(page, "article td > p > a:only-child { vertical-align: baseline !important } article table { min-width: 900px !important } "
+                         "article td { max-width: 6rem !important }")
+    assert all(page.evaluate(TABLES).values())
+
+
+# How large the smallest letter of each figure is, in pixels: subscripts too. Letters of matplotlib are paths of 100 units to the em.
+SMALLEST = """() => [...document.querySelectorAll('.mc-figure svg, .mc-explore-picture svg')].map((svg) => {
+  const sizes = [];
+  for (const letter of svg.querySelectorAll('use'))
+    if (svg.querySelector(letter.getAttribute('href')).getAttribute('transform') === 'scale(.125)') sizes.push(100 * letter.getScreenCTM().a);
+  for (const words of svg.querySelectorAll('text, tspan'))
+    if ([...words.childNodes].some((part) => part.nodeType === Node.TEXT_NODE && part.data !== '\\u200b'))
+      sizes.push(parseFloat(getComputedStyle(words).fontSize) * words.getScreenCTM().a);
+  return [svg.closest('figure')?.id, Math.min(...sizes.filter((size) => size > 0.1))];
+})"""
+
+
+@every_chapter
+def test_on_a_phone_no_letter_of_a_figure_is_smaller_than_nine_pixels(site_url, page, name):
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(f"{site_url}{name}.html")
+    look.add_style(page, "* { content-visibility: visible !important }")
+    page.evaluate(look.OPEN)
+    found = page.evaluate(SMALLEST)
+    assert [(figure, round(size, 1)) for figure, size in found if size < 9] == []
+    look.add_style(page, "svg { width: 100px !important }")
+    assert all(size < 9 for _, size in page.evaluate(SMALLEST)), "letters that are too small are noticed"
+
+
 @every_chapter
 def test_a_formula_and_the_comma_behind_it_stay_on_one_line(pages, name):
     formulas = pages[f"{name}.html"].select("article span.math:not(.mc-together > *)")

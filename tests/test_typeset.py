@@ -149,6 +149,13 @@ def test_no_circled_operator_grows_in_a_display(tmp_path):
     assert re.findall(r"<mo([^>]*)>([⊙⊗⊕])\ufe0e?</mo>", pages["index"]) == [(' largeop="false"', sign) for sign in "⊙⊗⊕"]
 
 
+def test_a_minus_behind_a_comma_is_a_sign_and_the_sign_of_a_root_is_never_low(tmp_path):
+    pages, _ = build(tmp_path, {"index": "# A\n\n$(1,\\,-2)$, $x - y$ and $\\sqrt\\varepsilon$.\n"})
+    signed, difference, root = re.findall(r"<math\b.*?</math>", pages["index"], re.DOTALL)
+    assert '<mo form="prefix">−</mo>' in signed and "prefix" not in difference
+    assert re.search(r'<msqrt><mspace height="[^"]+" depth="[^"]+"></mspace><mi>ε</mi></msqrt>', root)
+
+
 def test_no_page_asks_for_mathjax_or_for_another_site(book):
     for page in book[1].values():
         assert "mathjax" not in page.lower()

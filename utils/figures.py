@@ -35,7 +35,7 @@ from utils.theme import PALETTE, Picture, colour, css, tidy
 
 Point = tuple[float, float]
 Cell = tuple[int | slice | None, int | slice | None]
-TEXT, SMALL = 14.0, 12.5  # points; on a phone, 340 pixels wide, 12.5 in a picture of 6.5 in are 9 pixels
+TEXT, SMALL = 14.0, 13.0  # points; on a phone, 340 pixels wide, 13 in a picture of 6.8 in are 9 pixels
 _FONT = {"family": ["STIXGeneral", "DejaVu Sans"], "math_fontfamily": "stix"}
 _STYLE = {"svg.fonttype": "path", "svg.hashsalt": "figures", "path.simplify": True, "lines.linewidth": 2,
           "font.family": ["STIXGeneral", "DejaVu Sans"], "mathtext.fontset": "stix",

@@ -23,7 +23,7 @@ const CLASSES = {
 };
 
 // Firefox would draw these larger in a display, as it does sums; whoever wants that writes \bigodot, another character.
-const SMALL = /<mo>(?=[⊕⊗⊙]\uFE0E?<\/mo>)/g;
+const small = (mathml) => mathml.replace(/<mo>(?=[⊕⊗⊙]\uFE0E?<\/mo>)/g, '<mo largeop="false">');
 
 const LONG = 24; // characters of a formula in the text that a phone may have to break
 
@@ -32,7 +32,7 @@ function typeset({ tex, display }) {
     const render = (wrap) => temml.renderToString(tex, { ...options, displayMode: display, wrap });
     let mathml = render("none");
     if (!display && mathml.replace(/<[^>]*>|&\w+;/g, "").length > LONG) mathml = render("tex");
-    return { mathml: annotated(classed(mathml).replace(SMALL, '<mo largeop="false">'), tex) };
+    return { mathml: annotated(rooted(signed(small(classed(mathml)))), tex) };
   } catch (error) {
     const rest = error.position === undefined ? "" : tex.slice(error.position, error.position + 25);
     return { error: error.message.split(/ at (?:position|end)/)[0].trim() + (rest && ` at “${rest}”`) };
@@ -47,6 +47,12 @@ function classed(mathml) {
     return others.includes(' class="') ? `<${tag}${others.replace(' class="', `$&${name} `)}` : `<${tag}${others} class="${name}"`;
   });
 }
+
+// A minus behind a comma is a sign, also where a thin space stands between them; without the word it is spaced as a difference.
+const signed = (mathml) => mathml.replace(/(<mo separator="true">,<\/mo><mspace[^>]*><\/mspace>)<mo>−<\/mo>/g, '$1<mo form="prefix">−</mo>');
+
+// The sign of a root is as high as a tall letter: over a low one Chromium lets it hang below the line.
+const rooted = (mathml) => mathml.replaceAll("<msqrt>", '<msqrt><mspace height="0.75em" depth="0.15em"></mspace>');
 
 // Every formula carries its TeX, for those who copy it. One that may break is a row of rows; none breaks between a
 // function and its argument.

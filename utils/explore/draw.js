@@ -49,7 +49,7 @@ export const terms = (...parts) => parts.filter(Boolean).map((part) => `<span cl
 export const plain = (text) =>
   text.replace(MARKS, (_, b, i, below, above) => b ?? i ?? (below !== undefined ? ` ${plain(below)}` : above === "⊤" ? " transposed" : ` ${above}`));
 
-const shift = (dy) => (s) => `<tspan dy="${dy}" font-size="0.72em">${s}</tspan><tspan dy="${-dy}">&#8203;</tspan>`;
+const shift = (dy) => (s) => `<tspan dy="${dy}" font-size="0.8em">${s}</tspan><tspan dy="${-dy}">&#8203;</tspan>`;
 /** Symbols in the picture, at a point; `anchor` is start, middle or end. */
 export function write(x, y, text, { kind = "ink", size = 15, anchor = "middle", bold = false } = {}) {
   const inside = rich(text, [

@@ -37,14 +37,14 @@ const vector = (plane, from, by, options) =>
 function name(plane, at, words, kind, [dx, dy]) {
   const symbol = words.length < 6, [x, y] = place(plane, at);
   const near = (value, middle, rim) => Math.min(middle + plane.half - rim, Math.max(middle - plane.half + rim, value));
-  return write(near(x + dx, plane.x, symbol ? 14 : 28), near(y - dy, plane.y, 12), words, { kind, bold: symbol, size: symbol ? 15 : 13 });
+  return write(near(x + dx, plane.x, symbol ? 14 : 28), near(y - dy, plane.y, 12), words, { kind, bold: symbol, size: symbol ? 15 : 14 });
 }
 const round = (plane, centre, radii) =>
   curve(Array.from({ length: 73 }, (_, k) => place(plane, plus(centre, times(radii, [Math.cos((k * Math.PI) / 36), Math.sin((k * Math.PI) / 36)])))));
 const ground = ({ x, y, half }, symbol) => [
   curve([[x - half, y - half], [x + half, y - half], [x + half, y + half], [x - half, y + half], [x - half, y - half]], { width: 0.5 }),
   line(x - half, y, x + half, y, { kind: "faint", width: 0.5 }), line(x, y - half, x, y + half, { kind: "faint", width: 0.5 }),
-  write(x + half - 12, y + 11, `*${symbol}*_{1}`, { kind: "faint", size: 13 }), write(x + 13, y - half + 11, `*${symbol}*_{2}`, { kind: "faint", size: 13 }),
+  write(x + half - 12, y + 11, `*${symbol}*_{1}`, { kind: "faint", size: 14 }), write(x + 13, y - half + 11, `*${symbol}*_{2}`, { kind: "faint", size: 14 }),
 ];
 
 function rightAngle(at, along, across) {

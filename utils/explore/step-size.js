@@ -107,11 +107,11 @@ function errors({ h, slope, error, errors: all, best, bend, noise }, { i, scheme
   };
   const beside = (seen) => { // the falling line, on its right
     const x = complex ? seen[0] : (seen.find((x) => rounding(x) < 0.02) ?? seen.at(-1));
-    return write(across(x) + 8, down(rounding(x)) - (complex ? 10 : 2), complex ? "rounding ∼ *η*" : "rounding ∼ 1/*h*", { kind: "faint", size: 13, anchor: "start" });
+    return write(across(x) + 8, down(rounding(x)) - (complex ? 10 : 2), complex ? "rounding ∼ *η*" : "rounding ∼ 1/*h*", { kind: "faint", size: 14, anchor: "start" });
   };
   const below = (seen) => { // the rising line, on its right
     const end = across(seen.at(-1)) - 6, x = 10 ** (LOW - ((end - 92 - left) / width) * LOW);
-    return write(end, Math.min(bottom - 30, down(truncation(x)) + 12), `truncation ∼ *h*${power === 2 ? "^{2}" : ""}`, { kind: "faint", size: 13, anchor: "end" });
+    return write(end, Math.min(bottom - 30, down(truncation(x)) + 12), `truncation ∼ *h*${power === 2 ? "^{2}" : ""}`, { kind: "faint", size: 14, anchor: "end" });
   };
   const cloud = all.map((value, k) => `M${across(step(k)).toFixed(1)} ${down(value).toFixed(1)}h0`).join("");
   return [
