@@ -21,7 +21,7 @@ import repository  # noqa: E402
 
 import yaml  # noqa: E402
 
-torch.set_num_threads(1)  # two processes test at once, and their threads would wait for each other
+torch.set_num_threads(1)  # several processes test at once, and their threads would wait for each other
 gc.set_threshold(100_000, 50, 100)  # parsed pages stay to the end, and looking through them for garbage takes half the time
 
 
@@ -66,7 +66,7 @@ def newest_cache() -> Path | None:
 def build() -> subprocess.CompletedProcess:
     """What `make book` does with the files as they are now; with nothing changed this takes seconds.
 
-    Two processes run the tests. Whichever comes first builds the site, and the other finds it built.
+    Several processes run the tests. Whichever comes first builds the site, and the others find it built.
     """
     (ROOT / "_build").mkdir(exist_ok=True)
     with FileLock(ROOT / "_build/tests.lock"):
