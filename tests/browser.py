@@ -29,8 +29,8 @@ SIZES = {"phone": {"width": 360, "height": 740}, "desktop": {"width": 1280, "hei
 
 
 def launch(playwright: Playwright) -> Browser:
-    """Start the system's Chromium, else the one that Playwright has installed."""
-    system = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    """Start the system's Chromium, without its windows where that is installed, else the one that Playwright has installed."""
+    system = next(filter(None, map(shutil.which, ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome"))), None)
     try:
         return playwright.chromium.launch(executable_path=system, args=QUIET)
     except Error as error:
