@@ -95,7 +95,9 @@ def _length(notebook: nbformat.NotebookNode) -> int:
 
 def _execute(notebook: nbformat.NotebookNode, timeout: int, allow_errors: bool) -> executors.ExecutionResult:
     with kernels.kernel(notebook.metadata.get("kernelspec", {}).get("name", kernels.NAME)) as kernel:
-        result = executors.single_nb_execution(copy.deepcopy(notebook), kernel.folder.name, timeout, allow_errors, km=kernel.manager)
+        # In how many pieces a kernel sends what a cell prints depends on timing.
+        result = executors.single_nb_execution(copy.deepcopy(notebook), kernel.folder.name, timeout, allow_errors, km=kernel.manager,
+                                               coalesce_streams=True)
     result.nb = name_widgets(result.nb)
     return result
 

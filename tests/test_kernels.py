@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import execute
 import kernels
+import nbformat
 
 
 def apart(test):
@@ -76,3 +78,10 @@ def test_as_many_are_started_as_pages_need(tmp_path, monkeypatch):
     assert kernels.changed(app) == 2
     monkeypatch.setenv("BOOK_TRIES", str(tmp_path / "other/tries"))
     assert kernels.changed(app) == 2
+
+
+@apart
+def test_what_a_cell_prints_is_one_output_however_slowly_it_prints():
+    cell = nbformat.v4.new_code_cell("import time\nprint('one', flush=True)\ntime.sleep(1)\nprint('two')")
+    executed = execute._execute(nbformat.v4.new_notebook(cells=[cell]), timeout=60, allow_errors=False)
+    assert [output.text for output in executed.nb.cells[0].outputs] == ["one\ntwo\n"]
