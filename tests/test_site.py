@@ -80,6 +80,27 @@ def test_no_formula_needs_more_than_a_phone_where_it_cannot_break(site_url, wind
     assert wide == []
 
 
+# Pictures that reach out of what cuts them: a section that is laid out when it comes near, or a box that scrolls.
+CLIPPED = """() => [...document.querySelectorAll('.mc-figure svg, .mc-explore-picture svg')].filter((picture) => {
+  const { left, right } = picture.getBoundingClientRect();
+  for (let box = picture.parentElement; box && box !== document.body; box = box.parentElement) {
+    const style = getComputedStyle(box), edge = box.getBoundingClientRect();
+    const cuts = style.contentVisibility === 'auto' || style.overflowX !== 'visible';
+    if (cuts && (left < edge.left - 0.5 || right > edge.right + 0.5)) return true;
+  }
+  return false;
+}).map((picture) => picture.closest('[id]').id)"""
+
+
+@every_chapter
+def test_no_picture_is_cut_on_a_phone(site_url, windows, name):
+    page = windows["phone", "light"].new_page()
+    page.goto(f"{site_url}{name}.html")
+    cut = page.evaluate(CLIPPED)
+    page.close()
+    assert cut == []
+
+
 @every_lasting_page
 @every_window
 def test_every_image_shows(visits, name, window):
